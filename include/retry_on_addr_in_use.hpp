@@ -1,0 +1,2982 @@
+// retry_on_addr_in_use.hpp - brings a server up although its address is taken.
+//
+// When a start fails because the address is in use, RetryOnAddrInUse finds the processes that hold the
+// address, makes them leave, and starts the server exactly once more. A second failure is the server's own.
+//
+// SPDX-License-Identifier: MIT
+//
+// Copyright (c) 2026 the retry-on-addr-in-use authors
+//
+// Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+// documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+// rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to
+// permit persons to whom the Software is furnished to do so, subject to the following conditions:
+//
+// The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
+// Software.
+//
+// THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+// WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+// COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+// OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+//
+// Contents
+//    1  configuration and version
+//    2  includes
+//    3  values: Endpoint, Holder, Eviction, Recovery
+//    4  what a policy must offer
+//    5  the policies
+//    6  RetryOnAddrInUse and free_address
+//    ------------------------------------------- a user can stop reading here
+//    7  endpoints: text, reach, conflicts
+//    8  what the logic asks of an operating system
+//    9  servers: how one is started, and what counts as "address in use"
+//   10  holders: who is never ended, and how the others are
+//   11  one round: probe, evict, wait
+//   12  parsers and table readers, the same on every system
+//   13  POSIX: terminal, log, lsof
+//   14  Linux
+//   15  macOS, Windows, other POSIX systems: not yet; there the server's own error propagates
+
+#ifndef RETRY_ON_ADDR_IN_USE_HPP_INCLUDED
+#define RETRY_ON_ADDR_IN_USE_HPP_INCLUDED
+
+// 1  configuration and version ////////////////////////////////////////////////////////////////////////////////////////
+
+#define ADDR_IN_USE_VERSION_MAJOR 0 // incompatible changes, once it is 1
+#define ADDR_IN_USE_VERSION_MINOR 1 // new features; incompatible changes while the major version is 0
+#define ADDR_IN_USE_VERSION_PATCH 0 // corrections
+
+#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#    error "retry_on_addr_in_use.hpp needs C++17: compile with -std=c++17 (or /std:c++17) or newer."
+#endif
+
+// Everything whose body depends on exceptions has another name without them, so that both kinds link into one program.
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#    define ADDR_IN_USE_HAS_EXCEPTIONS() 1
+#    define ADDR_IN_USE_NAMESPACE v0_1_0
+#    define ADDR_IN_USE_TRY try
+#    define ADDR_IN_USE_CATCH_ALL catch (...)
+#    define ADDR_IN_USE_RETHROW throw
+#else
+#    define ADDR_IN_USE_HAS_EXCEPTIONS() 0
+#    define ADDR_IN_USE_NAMESPACE v0_1_0_noexcept
+#    define ADDR_IN_USE_TRY if (true)
+#    define ADDR_IN_USE_CATCH_ALL else
+#    define ADDR_IN_USE_RETHROW static_cast<void>(0)
+#endif
+
+#if defined(__linux__)
+#    define ADDR_IN_USE_OS_LINUX() 1
+#else
+#    define ADDR_IN_USE_OS_LINUX() 0
+#endif
+#if defined(__unix__) || defined(__APPLE__)
+#    define ADDR_IN_USE_OS_POSIX() 1
+#else
+#    define ADDR_IN_USE_OS_POSIX() 0
+#endif
+
+// 2  includes /////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+#include <array>        // for the bytes of an address
+#include <cerrno>       // for errno, EADDRINUSE
+#include <chrono>       // for grace periods and deadlines
+#include <cstdint>      // for fixed widths
+#include <cstdio>       // for the last words before std::abort
+#include <cstdlib>      // for std::abort
+#include <cstring>      // for std::memcpy
+#include <exception>    // for std::nested_exception
+#include <optional>     // for Endpoint::parse
+#include <stdexcept>    // for std::invalid_argument
+#include <string>       // for the facts of a holder
+#include <string_view>  // for text that is only read
+#include <system_error> // for std::error_code
+#include <type_traits>  // for what a server and a policy can do
+#include <utility>      // for std::move
+#include <vector>       // for the holders
+
+#if ADDR_IN_USE_OS_POSIX()
+#    include <fcntl.h>
+#    include <net/if.h>
+#    include <poll.h>
+#    include <signal.h>
+#    include <spawn.h>
+#    include <sys/stat.h>
+#    include <sys/wait.h>
+#    include <termios.h>
+#    include <time.h>
+#    include <unistd.h>
+#endif
+#if ADDR_IN_USE_OS_LINUX()
+#    include <sys/socket.h>
+#    include <sys/statfs.h>
+#    include <sys/syscall.h>
+#    include <sys/time.h>
+#    include <sys/utsname.h>
+#endif
+
+namespace addr_in_use {
+inline namespace ADDR_IN_USE_NAMESPACE {
+
+// 3  values ///////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+enum class Transport : std::uint8_t { tcp, udp };
+
+namespace detail {
+struct Access;
+template <class T> inline constexpr bool is_port = std::is_integral_v<T> && !std::is_same_v<std::remove_cv_t<T>, bool>;
+template <class Port> std::uint16_t checked_port(Port port);
+[[noreturn]] void reject_host(std::string_view host);
+} // namespace detail
+
+// An address that a server binds. Comparable, and cheap to copy: it owns no memory.
+class Endpoint {
+public:
+    Endpoint() = default;
+
+    // The port alone: the host is unknown, so that a holder can be named only where no other address on this port is in
+    // sight. Give the host where you know it. Throws std::invalid_argument for a port outside 0 to 65535.
+    template <class Port, std::enable_if_t<detail::is_port<Port>, int> = 0>
+    Endpoint(Port port) : port_(detail::checked_port(port)) {}
+
+    // `host`: a numeric IPv4 or IPv6 address (with a scope: "fe80::1%eth0"), "localhost" (both loopback addresses), or
+    // "" or "*" (every local address). Names are not resolved. Throws std::invalid_argument for anything else.
+    template <class Port, std::enable_if_t<detail::is_port<Port>, int> = 0>
+    Endpoint(std::string_view host, Port port, Transport transport = Transport::tcp)
+        : port_(detail::checked_port(port)), transport_(transport) {
+        if (!set_host(host)) { detail::reject_host(host); }
+    }
+
+    // "127.0.0.1:80", "[::1]:80", "localhost:80", ":80" (every address), "80" (host unknown). Empty if it is none of
+    // these.
+    [[nodiscard]] static std::optional<Endpoint> parse(std::string_view text);
+
+    // "127.0.0.1", "::1", "localhost", "*" for every address, and empty when it is unknown.
+    [[nodiscard]] std::string host() const;
+    [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+    [[nodiscard]] Transport transport() const noexcept { return transport_; }
+    // Whether a "::" leaves IPv4 alone (IPV6_V6ONLY). Without it "::" means both families, as on Linux.
+    [[nodiscard]] bool v6_only() const noexcept { return v6_only_; }
+    Endpoint& v6_only(bool on) noexcept {
+        v6_only_ = on;
+        return *this;
+    }
+
+    friend bool operator==(const Endpoint& a, const Endpoint& b) noexcept {
+        return a.address_ == b.address_ && a.scope_ == b.scope_ && a.port_ == b.port_ && a.host_ == b.host_ &&
+               a.transport_ == b.transport_ && a.v6_only_ == b.v6_only_;
+    }
+    friend bool operator!=(const Endpoint& a, const Endpoint& b) noexcept { return !(a == b); }
+
+private:
+    friend struct detail::Access;
+    enum class Host : std::uint8_t { unknown, every, localhost, v4, v6 };
+    bool set_host(std::string_view host) noexcept;
+
+    std::array<unsigned char, 16> address_{}; // network byte order; IPv4 in its mapped form ::ffff:a.b.c.d
+    std::uint32_t scope_ = 0;                 // interface index, 0: any
+    std::uint16_t port_ = 0;
+    Host host_ = Host::unknown;
+    Transport transport_ = Transport::tcp;
+    bool v6_only_ = false;
+};
+
+// Whether the system would refuse to bind one while a socket without SO_REUSEPORT is on the other: same port and
+// transport, and the sets of addresses meet. 127.0.0.1 and 127.0.0.2 do not, 0.0.0.0 and a dual-stack "::" do. An
+// unknown host may be any address. (The matrix in tests/system/conflicts.cpp is compared with the kernel.)
+[[nodiscard]] bool conflicts(const Endpoint& a, const Endpoint& b) noexcept;
+
+enum class State : std::uint8_t {
+    listening,
+    bound,     // and not connected: a UDP server, or a TCP socket before listen()
+    connected, // an accepted or an outgoing connection
+    lingering, // what the kernel keeps of a connection whose process is gone (TIME_WAIT, FIN_WAIT)
+};
+
+// A process that holds sockets on the address, one entry for each process. Text is as the system has it, unescaped.
+struct Holder {
+    std::uint32_t pid = 0;        // 0: the system shows a socket but no process
+    std::uint64_t start_time = 0; // opaque, 0: unknown. With the pid it names one process for ever
+    std::string name;
+    std::string executable;   // path; empty if it may not be read
+    std::string command_line; // arguments joined by spaces, at most 4 KiB
+    std::string user;         // POSIX: the effective user's number; empty: unknown
+    Endpoint socket;          // the first conflicting one
+    State state = State::listening;
+    std::string socket_user; // POSIX: the user on record for the socket, which may have been passed on; empty: unknown
+};
+
+// What became of a holder.
+enum class Fate : std::uint8_t {
+    exited,        // left when asked
+    released,      // let the address go and lives on, finishing its work
+    killed,        // had to be forced
+    already_gone,  // was no longer there, or another process has its pid now
+    refused,       // a rule forbids to end it
+    not_permitted, // the system forbids it
+    survived,      // is still there
+};
+
+struct Eviction {
+    Holder holder;
+    Fate fate = Fate::survived;
+    std::chrono::microseconds took{};
+    std::error_code error;
+    std::string reason; // why it was refused
+};
+
+// Why the address is still taken, when it is.
+enum class Obstacle : std::uint8_t {
+    none,
+    refused_holder,        // a rule forbids to end who holds it
+    surviving_holder,      // who holds it did not leave, or may not be signalled by us
+    invisible_holder,      // no process is to be seen: another user's, a container's, the kernel's
+    lingering_connections, // TIME_WAIT and FIN_WAIT of a process that is gone
+    live_connection,       // nobody listens: it is the local port of a connection
+    taken_again,           // somebody was faster than our second start: a supervisor, as a rule
+    this_process,          // we hold it ourselves
+    reserved_port,         // the system keeps the port for itself (Windows, macOS)
+};
+
+// What one start had to do.
+struct Recovery {
+    Endpoint endpoint;
+    std::vector<Eviction> evictions;
+    Obstacle obstacle = Obstacle::none;
+    bool retried = false;  // the server was started a second time
+    std::error_code error; // why the probe could not see, if so
+};
+
+// The paragraph a person wants to read: who held the address, what became of them, what to do now.
+[[nodiscard]] std::string describe(const Recovery& recovery);
+
+[[nodiscard]] std::string to_string(const Endpoint& endpoint); // "127.0.0.1:80", "[::1]:53/udp", "port 80"
+[[nodiscard]] std::string to_string(Transport transport);
+[[nodiscard]] std::string to_string(State state);
+[[nodiscard]] std::string to_string(Fate fate);
+[[nodiscard]] std::string to_string(Obstacle obstacle);
+
+// 4  what a policy must offer /////////////////////////////////////////////////////////////////////////////////////////
+//
+// All policies are plain callables: a lambda will do. What they throw is caught: a probe or a rule that throws "cannot
+// see", a log that throws is ignored, and after a killer threw the holders are looked at again.
+//
+//   Server   expression, the first that compiles       notes
+//            ServerTraits<Server>::start(server, ep)   where it is specialised
+//            server.start(ep)  .start(port)  .start()  a port is an integer of at least 16 bits
+//            server(ep)  server(port)  server()        what it returns is returned
+//            It fails by an exception or by what it returns: an error code, false, null, an empty optional, a negative
+//            number. A `start(int threads)` looks like a port: wrap it in a lambda. A generic lambda sees an Endpoint.
+//
+//   Probe    probe(ep, error) or probe(ep)             std::vector<Holder>: who holds the address. Sets the
+//                                                      std::error_code when it cannot see; it never says "nobody" then.
+//            probe.held(ep)  (optional)                bool: is it listened on, or bound by UDP? Cheap, names nobody.
+//
+//   Killer   killer(holders)                           std::vector<Eviction>: for const std::vector<Holder>&; ends all
+//                                                      or none, and returns when they are gone or it gives up.
+//            killer(holder)                            Fate or void: for one const Holder&, called in turn until one is
+//                                                      not gone. After void the holder is looked at for up to 2 s.
+//
+//   Log      log(line)                                 void: for a std::string_view, without a line break.
+
+// Specialise it for a server whose start is called something else, or that must be rebuilt before a second start:
+//
+//   static R start(Server&, const Endpoint&)             instead of what the table above says
+//   static R restart(Server&, const Endpoint&)           instead of `start` for the second attempt
+//   static bool is_address_in_use(const std::exception&) recognises the library's own exception ...
+//   static bool is_address_in_use(const R&)              ... or returned value; false: the usual rules decide
+//   static constexpr bool preflight = true               see Preflight
+//   static constexpr bool ask_probe = true               see AskProbe
+//
+// All but `restart` may be members of the server instead.
+template <class Server> struct ServerTraits {};
+
+// For a library that never reports the failure (it exits, hangs, or shares the port by SO_REUSEPORT): looks whether the
+// address is held *before* the start, evicts, and starts in any case.
+template <class Server> struct Preflight { Server server; };
+template <class Server> Preflight(Server&&) -> Preflight<Server>;
+
+// For a library that fails without a reason (null, false, an opaque exception): the failure counts when the probe finds
+// somebody else on the address, whatever errno says. Use it where a bind is all that can fail.
+template <class Server> struct AskProbe { Server server; };
+template <class Server> AskProbe(Server&&) -> AskProbe<Server>;
+
+// 5  the policies /////////////////////////////////////////////////////////////////////////////////////////////////////
+
+// Asks the system itself: no program is run. Linux: NETLINK_SOCK_DIAG and /proc (man 7 sock_diag, man 5 proc).
+struct SystemProbe {
+    [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
+    // Listening TCP and unconnected UDP sockets only; about 60 us on Linux however many connections there are. False if
+    // it cannot be seen.
+    [[nodiscard]] bool held(const Endpoint& endpoint) const;
+};
+
+// Runs lsof (POSIX), for a system where the native way is shut. It does not see sockets that are bound without
+// listening, nor whether a "::" leaves IPv4 alone; where that matters it reports an invisible holder. Errors:
+// no_such_file_or_directory without lsof, timed_out after `timeout`.
+struct LsofProbe {
+    std::chrono::milliseconds timeout{5000};
+    [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
+    [[nodiscard]] bool held(const Endpoint& endpoint) const { return SystemProbe().held(endpoint); }
+};
+
+// Asks all holders to leave, waits for up to `grace`, forces those that still hold the address, and waits for up to
+// `kill_wait`. Whoever has let the address go is left to finish its work. A grace of 0 forces at once. Refuses
+// forwarders, service managers, other services and containers, and programs that hold a person's work.
+// POSIX: SIGTERM and SIGCONT, then SIGKILL. A killed process frees its memory before its sockets (kernel/exit.c,
+// do_exit): 4 GiB took 0.3 to 0.8 s in our measurements, hence the long wait.
+struct TerminateThenKill {
+    std::chrono::milliseconds grace{2000};
+    std::chrono::milliseconds kill_wait{10000};
+    [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
+};
+
+// Kills nobody; waits for the holders to leave by themselves.
+struct WaitForExit {
+    std::chrono::milliseconds timeout{10000};
+    [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
+};
+
+// Kills nobody; the report says who holds the address.
+struct ReportOnly {
+    [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
+};
+
+// Lets `killer` at the holders only if every one satisfies `predicate`, any bool callable on a const Holder&.
+// OnlyIf<SameExecutable> is the safe choice for production.
+template <class Predicate, class Killer = TerminateThenKill> class OnlyIf {
+public:
+    explicit OnlyIf(Predicate predicate = Predicate(), Killer killer = Killer())
+        : predicate_(std::move(predicate)), killer_(std::move(killer)) {}
+    [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders);
+
+private:
+    Predicate predicate_;
+    Killer killer_;
+};
+
+// The holder runs the same file as we do (device and inode), or it ran the same path as the same user before the file
+// was replaced: the usual rebuild. What cannot be read is not the same.
+struct SameExecutable {
+    static constexpr std::string_view refusal = "it does not run our executable";
+    [[nodiscard]] bool operator()(const Holder& holder) const;
+};
+
+// SameExecutable, and the same arguments: for code inside an interpreter or another host program, where every script is
+// the same executable.
+struct SameCommandLine {
+    static constexpr std::string_view refusal = "it does not run our command line";
+    [[nodiscard]] bool operator()(const Holder& holder) const;
+};
+
+// The holder's real, effective and saved user are all our effective user.
+struct SameUser {
+    static constexpr std::string_view refusal = "it is not wholly our user's";
+    [[nodiscard]] bool operator()(const Holder& holder) const;
+};
+
+// Asks the person at the terminal, who has `timeout` to answer y or yes. What was typed before the question does not
+// count. False without a terminal or in the background.
+struct AskOnTerminal {
+    static constexpr std::string_view refusal = "nobody at the terminal said yes";
+    std::chrono::milliseconds timeout{60000};
+    [[nodiscard]] bool operator()(const Holder& holder) const;
+};
+
+// Writes each line to the standard error stream, after "retry_on_addr_in_use: ". A closed pipe raises no SIGPIPE.
+struct StderrLog {
+    void operator()(std::string_view line) const;
+};
+
+// No text is even built.
+struct NoLog {
+    void operator()(std::string_view) const {}
+};
+
+// 6  RetryOnAddrInUse and free_address ////////////////////////////////////////////////////////////////////////////////
+
+namespace detail {
+enum class Verdict : std::uint8_t;
+template <class Server> struct Launch;
+} // namespace detail
+
+// Starts a server; when that fails because the address is in use, makes the holders leave and starts it once more.
+// An lvalue server is referred to (Server is then a reference), an rvalue is owned. One thread at a time may use one
+// object; different objects know nothing of each other.
+template <class Server, class Probe = SystemProbe, class Killer = TerminateThenKill, class Log = StderrLog>
+class RetryOnAddrInUse {
+public:
+    using Result = typename detail::Launch<Server>::Result;
+
+    RetryOnAddrInUse() : server_() {}
+    template <class... Args>
+    explicit RetryOnAddrInUse(std::in_place_t, Args&&... args) : server_(std::forward<Args>(args)...) {}
+    explicit RetryOnAddrInUse(Server server) : server_(std::forward<Server>(server)) {}
+    RetryOnAddrInUse(Server server, Killer killer)
+        : server_(std::forward<Server>(server)), killer_(std::move(killer)) {}
+    RetryOnAddrInUse(Server server, Probe probe, Killer killer, Log log = Log())
+        : server_(std::forward<Server>(server)),
+          probe_(std::move(probe)),
+          killer_(std::move(killer)),
+          log_(std::move(log)) {}
+
+    [[nodiscard]] std::remove_reference_t<Server>& server() noexcept { return server_; }
+    [[nodiscard]] const std::remove_reference_t<Server>& server() const noexcept { return server_; }
+    std::remove_reference_t<Server>* operator->() noexcept { return &server_; }
+    const std::remove_reference_t<Server>* operator->() const noexcept { return &server_; }
+
+    // Returns what the server's start returns, and throws what it throws: the very value or object. When the second
+    // start fails, that is its failure, not the first's. After a success errno is as the server left it.
+    Result start(const Endpoint& endpoint);
+    template <class Port> Result start(std::string_view host, Port port) { return start(Endpoint(host, port)); }
+
+    // What the last start had to do.
+    [[nodiscard]] const Recovery& recovery() const& noexcept { return recovery_; }
+    const Recovery& recovery() const&& = delete; // it would dangle
+
+private:
+    Result launch(bool again, const Endpoint& endpoint);
+    bool look_first(std::uint64_t begin) noexcept;
+    bool recover(detail::Verdict verdict, bool last, std::uint64_t begin) noexcept;
+
+    Server server_;
+    Probe probe_{};
+    Killer killer_{};
+    Log log_{};
+    Recovery recovery_{};
+    bool touched_ = false; // recovery_ holds more than an endpoint
+};
+
+template <class Server> RetryOnAddrInUse(Server&&) -> RetryOnAddrInUse<Server>;
+template <class Server, class Killer>
+RetryOnAddrInUse(Server&&, Killer) -> RetryOnAddrInUse<Server, SystemProbe, Killer>;
+template <class Server, class Probe, class Killer>
+RetryOnAddrInUse(Server&&, Probe, Killer) -> RetryOnAddrInUse<Server, Probe, Killer>;
+template <class Server, class Probe, class Killer, class Log>
+RetryOnAddrInUse(Server&&, Probe, Killer, Log) -> RetryOnAddrInUse<Server, Probe, Killer, Log>;
+
+// The same without a server: makes whoever holds the address leave. Recovery::obstacle tells whether it is free now.
+template <class Probe, class Killer, class Log>
+Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log log);
+template <class Probe, class Killer> Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer) {
+    return addr_in_use::free_address(endpoint, std::move(probe), std::move(killer), StderrLog());
+}
+template <class Killer = TerminateThenKill> Recovery free_address(const Endpoint& endpoint, Killer killer = Killer()) {
+    return addr_in_use::free_address(endpoint, SystemProbe(), std::move(killer), StderrLog());
+}
+
+// 7  endpoints: text, reach, conflicts ////////////////////////////////////////////////////////////////////////////////
+
+namespace detail {
+
+[[noreturn]] inline void reject(const std::string& text) {
+#if ADDR_IN_USE_HAS_EXCEPTIONS()
+    throw std::invalid_argument("retry_on_addr_in_use: " + text);
+#else
+    std::fprintf(stderr, "retry_on_addr_in_use: %s\n", text.c_str());
+    std::abort();
+#endif
+}
+
+[[noreturn]] inline void reject_host(std::string_view host) {
+    reject("a host is a numeric address, \"localhost\" or \"*\", not \"" + std::string(host) + '"');
+}
+
+template <class Port> std::uint16_t checked_port(Port port) {
+    // An int of 70001 must not become port 4465, whose holder has nothing to do with us.
+    if (static_cast<std::uintmax_t>(port) > 65535) { // a negative one wraps around to beyond it
+        reject("a port is 0 to 65535, not " + std::to_string(+port));
+    }
+    return static_cast<std::uint16_t>(port);
+}
+
+inline bool take(std::string_view& text, std::string_view prefix) noexcept {
+    if (text.substr(0, prefix.size()) != prefix) { return false; }
+    text.remove_prefix(prefix.size());
+    return true;
+}
+
+// Takes the digits at the start of `text`. False without a digit, and for a number that does not fit.
+template <class Number> bool take_number(std::string_view& text, Number& number, unsigned base = 10) noexcept {
+    std::uint64_t value = 0;
+    std::size_t length = 0;
+    for (; length < text.size(); ++length) {
+        const char c = text[length];
+        const int digit = c >= '0' && c <= '9'   ? c - '0'
+                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                 : 99;
+        if (digit >= static_cast<int>(base)) { break; }
+        if (value > (UINT64_MAX - 15) / base) { return false; }
+        value = value * base + static_cast<std::uint64_t>(digit);
+    }
+    number = static_cast<Number>(value);
+    text.remove_prefix(length);
+    return length != 0 && static_cast<std::uint64_t>(number) == value;
+}
+
+// The whole of `text` as a number, without leading zeros.
+template <class Number> bool to_number(std::string_view text, Number& number) noexcept {
+    return (text.size() < 2 || text[0] != '0') && take_number(text, number) && text.empty();
+}
+
+inline std::string to_hex(unsigned value, std::size_t least_digits = 1) {
+    std::string text;
+    for (; value != 0 || text.size() < least_digits; value /= 16) {
+        text.insert(text.begin(), "0123456789abcdef"[value % 16]);
+    }
+    return text;
+}
+
+using Address = std::array<unsigned char, 16>;
+inline constexpr Address v4_any{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255};
+inline constexpr Address v4_loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1};
+inline constexpr Address v6_loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+
+inline bool is_v4(const Address& address) noexcept { return std::memcmp(address.data(), v4_any.data(), 12) == 0; }
+
+// Four decimal numbers into the last four bytes.
+inline bool read_v4(std::string_view text, Address& address) noexcept {
+    Address result = v4_any;
+    for (std::size_t i = 12; i < 16; ++i) {
+        const std::size_t end = i < 15 ? text.find('.') : text.size();
+        if (end == std::string_view::npos || !to_number(text.substr(0, end), result[i])) { return false; }
+        text.remove_prefix(i < 15 ? end + 1 : end);
+    }
+    address = result;
+    return true;
+}
+
+// RFC 4291 section 2.2: up to eight groups, one run of zeros as "::", the last two groups perhaps as IPv4.
+inline bool read_v6(std::string_view text, Address& address) noexcept {
+    Address result{};
+    std::size_t size = 0;
+    constexpr std::size_t none = 17;
+    std::size_t gap = none; // where the "::" is
+    if (take(text, "::")) { gap = 0; }
+    while (!text.empty() && size < 16) {
+        Address v4;
+        if (size <= 12 && text.find(':') == std::string_view::npos && read_v4(text, v4)) {
+            std::memcpy(&result[size], &v4[12], 4);
+            size += 4;
+            text = {};
+            break;
+        }
+        std::uint16_t group = 0;
+        const std::size_t before = text.size();
+        if (!take_number(text, group, 16) || before - text.size() > 4) { return false; }
+        result[size] = static_cast<unsigned char>(group >> 8);
+        result[size + 1] = static_cast<unsigned char>(group & 255);
+        size += 2;
+        if (gap == none && take(text, "::")) {
+            gap = size;
+        } else if (!text.empty() && (!take(text, ":") || text.empty())) {
+            return false;
+        }
+    }
+    if (!text.empty() || (gap == none) != (size == 16)) { return false; }
+    address = Address{};
+    const std::size_t head = gap == none ? 16 : gap;
+    std::memcpy(address.data(), result.data(), head);
+    std::memcpy(address.data() + 16 - (size - head), result.data() + head, size - head);
+    return true;
+}
+
+// RFC 5952: lower case, no leading zeros, the longest run of zeros as "::".
+inline std::string write_address(const Address& address, bool mapped_as_v6) {
+    if (is_v4(address)) {
+        std::string text = mapped_as_v6 ? "::ffff:" : "";
+        for (std::size_t i = 12; i < 16; ++i) { text += (i > 12 ? "." : "") + std::to_string(address[i]); }
+        return text;
+    }
+    std::size_t run = 0;
+    std::size_t run_length = 2;
+    for (std::size_t i = 0, length = 0; i < 16; i += 2) {
+        length = address[i] == 0 && address[i + 1] == 0 ? length + 2 : 0;
+        if (length > run_length) {
+            run = i + 2 - length;
+            run_length = length;
+        }
+    }
+    std::string text;
+    for (std::size_t i = 0; i < 16; i += 2) {
+        if (run_length > 2 && i == run) {
+            text += "::";
+            i += run_length - 2;
+            continue;
+        }
+        if (!text.empty() && text.back() != ':') { text += ':'; }
+        text += to_hex(address[i] * 256U + address[i + 1]);
+    }
+    return text;
+}
+
+// The addresses an endpoint stands for, in each family.
+struct Reach {
+    enum Extent : std::uint8_t { nothing, one, all };
+    Extent v4 = nothing;
+    Extent v6 = nothing;
+    Address v4_address{};
+    Address v6_address{};
+};
+
+inline bool meet(Reach::Extent a, const Address& a_address, Reach::Extent b, const Address& b_address) noexcept {
+    return a != Reach::nothing && b != Reach::nothing && (a == Reach::all || b == Reach::all || a_address == b_address);
+}
+
+inline bool contains(Reach::Extent a, const Address& a_address, Reach::Extent b, const Address& b_address) noexcept {
+    return b == Reach::nothing || a == Reach::all || (a == b && a_address == b_address);
+}
+
+// What the tables of a system and the rules need of an Endpoint.
+struct Access {
+    static Endpoint endpoint(bool v6, const Address& address, std::uint16_t port, Transport transport,
+                             std::uint32_t scope = 0, bool v6_only = false) noexcept {
+        Endpoint result;
+        result.address_ = address;
+        result.scope_ = scope;
+        result.port_ = port;
+        result.host_ = v6 ? Endpoint::Host::v6 : Endpoint::Host::v4;
+        result.transport_ = transport;
+        result.v6_only_ = v6_only && address == Address{}; // Linux sets it for every other IPv6 address as well
+        return result;
+    }
+
+    static bool host_known(const Endpoint& endpoint) noexcept { return endpoint.host_ != Endpoint::Host::unknown; }
+    static bool is_v6(const Endpoint& endpoint) noexcept { return endpoint.host_ == Endpoint::Host::v6; }
+
+    static Reach reach(const Endpoint& endpoint) noexcept {
+        switch (endpoint.host_) {
+        case Endpoint::Host::unknown:
+        case Endpoint::Host::every: return {Reach::all, Reach::all, {}, {}};
+        case Endpoint::Host::localhost: return {Reach::one, Reach::one, v4_loopback, v6_loopback};
+        case Endpoint::Host::v4:
+        case Endpoint::Host::v6: break;
+        }
+        if (is_v4(endpoint.address_)) {
+            return {endpoint.address_ == v4_any ? Reach::all : Reach::one, Reach::nothing, endpoint.address_, {}};
+        }
+        if (endpoint.address_ != Address{}) { return {Reach::nothing, Reach::one, {}, endpoint.address_}; }
+        return {endpoint.v6_only_ ? Reach::nothing : Reach::all, Reach::all, {}, {}};
+    }
+
+    // A socket on an interface (SO_BINDTODEVICE, or a link-local address) is in nobody's way on another one.
+    static bool scopes_meet(const Endpoint& a, const Endpoint& b) noexcept {
+        return a.scope_ == 0 || b.scope_ == 0 || a.scope_ == b.scope_;
+    }
+
+    // Whether whatever `wanted` turns out to be, if it conflicts with `b` then it conflicts with `a`.
+    static bool covers(const Endpoint& a, const Endpoint& b, const Endpoint& wanted) noexcept {
+        if (a.scope_ != 0 && a.scope_ != b.scope_) { return false; }
+        const Reach x = reach(a);
+        const Reach y = reach(b);
+        return host_known(wanted) ||
+               (contains(x.v4, x.v4_address, y.v4, y.v4_address) && contains(x.v6, x.v6_address, y.v6, y.v6_address));
+    }
+};
+
+inline bool same_address(Endpoint a, Endpoint b) noexcept { return a.v6_only(false) == b.v6_only(false); }
+
+// The index of an interface, by number or name; 0 if there is none.
+std::uint32_t interface_index(std::string_view scope) noexcept;
+
+} // namespace detail
+
+inline bool conflicts(const Endpoint& a, const Endpoint& b) noexcept {
+    if (a.port() != b.port() || a.port() == 0 || a.transport() != b.transport() || !detail::Access::scopes_meet(a, b)) {
+        return false;
+    }
+    const detail::Reach x = detail::Access::reach(a);
+    const detail::Reach y = detail::Access::reach(b);
+    return detail::meet(x.v4, x.v4_address, y.v4, y.v4_address) || detail::meet(x.v6, x.v6_address, y.v6, y.v6_address);
+}
+
+inline bool Endpoint::set_host(std::string_view host) noexcept {
+    std::string_view address = host;
+    std::string_view scope;
+    if (const std::size_t percent = host.find('%'); percent != std::string_view::npos) {
+        address = host.substr(0, percent);
+        scope = host.substr(percent + 1);
+        scope_ = detail::interface_index(scope);
+    }
+    if (host.empty() || host == "*") {
+        host_ = Host::every;
+    } else if (host == "localhost") {
+        host_ = Host::localhost;
+    } else if (scope.data() == nullptr && detail::read_v4(address, address_)) {
+        host_ = Host::v4;
+    } else if ((scope.data() == nullptr || scope_ != 0) && detail::read_v6(address, address_)) {
+        host_ = Host::v6;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+inline std::optional<Endpoint> Endpoint::parse(std::string_view text) {
+    Endpoint result;
+    if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) {
+        std::string_view host = text.substr(0, colon);
+        const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+        if (bracketed) { host = host.substr(1, host.size() - 2); }
+        if ((host.find(':') != std::string_view::npos) != bracketed || !result.set_host(host)) { return {}; }
+        text.remove_prefix(colon + 1);
+    }
+    if (!detail::to_number(text, result.port_)) { return {}; }
+    return result;
+}
+
+inline std::string Endpoint::host() const {
+    switch (host_) {
+    case Host::unknown: return "";
+    case Host::every: return "*";
+    case Host::localhost: return "localhost";
+    case Host::v4:
+    case Host::v6: break;
+    }
+    return detail::write_address(address_, host_ == Host::v6) + (scope_ == 0 ? "" : '%' + std::to_string(scope_));
+}
+
+inline std::string to_string(const Endpoint& endpoint) {
+    std::string host = endpoint.host();
+    if (host.find(':') != std::string::npos) { host = '[' + host + ']'; }
+    return (host.empty() ? "port " : host + ':') + std::to_string(endpoint.port()) +
+           (endpoint.transport() == Transport::udp ? "/udp" : "");
+}
+
+inline std::string to_string(Transport transport) { return transport == Transport::tcp ? "tcp" : "udp"; }
+
+inline std::string to_string(State state) {
+    switch (state) {
+    case State::listening: return "listening";
+    case State::bound: return "bound";
+    case State::connected: return "connected";
+    case State::lingering: return "lingering";
+    }
+    return "unknown";
+}
+
+inline std::string to_string(Fate fate) {
+    switch (fate) {
+    case Fate::exited: return "exited";
+    case Fate::released: return "released";
+    case Fate::killed: return "killed";
+    case Fate::already_gone: return "already_gone";
+    case Fate::refused: return "refused";
+    case Fate::not_permitted: return "not_permitted";
+    case Fate::survived: return "survived";
+    }
+    return "unknown";
+}
+
+inline std::string to_string(Obstacle obstacle) {
+    switch (obstacle) {
+    case Obstacle::none: return "none";
+    case Obstacle::refused_holder: return "refused_holder";
+    case Obstacle::surviving_holder: return "surviving_holder";
+    case Obstacle::invisible_holder: return "invisible_holder";
+    case Obstacle::lingering_connections: return "lingering_connections";
+    case Obstacle::live_connection: return "live_connection";
+    case Obstacle::taken_again: return "taken_again";
+    case Obstacle::this_process: return "this_process";
+    case Obstacle::reserved_port: return "reserved_port";
+    }
+    return "unknown";
+}
+
+// 8  what the logic asks of an operating system ///////////////////////////////////////////////////////////////////////
+
+namespace detail::os {
+
+using Milliseconds = std::chrono::milliseconds;
+enum class Ask : std::uint8_t { permission, leave, die };
+
+// errno, or the thread's last error on Windows, and the number there for "address in use".
+int last_error() noexcept;
+void last_error(int value) noexcept;
+inline constexpr int address_in_use = EADDRINUSE;
+
+std::uint32_t self() noexcept;
+bool privileged() noexcept;   // sees every user's sockets and processes as they are
+std::uint64_t now() noexcept; // one clock read, in a unit of its own; for `started_after`
+bool started_after(const Holder& holder, std::uint64_t moment) noexcept;
+void pause(Milliseconds time) noexcept;
+
+// Who holds the address. A socket without a visible owner yields a Holder with pid 0.
+std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error);
+std::vector<Holder> list_holders_by_tool(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
+bool held(const Endpoint& endpoint);
+// Whether the process has a socket on that very address that is listening or bound.
+bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error);
+std::pair<std::uint16_t, std::uint16_t> ephemeral_ports(); // both included
+
+// Facts about a process. 0, empty or false where they cannot be read.
+Holder identify(std::uint32_t pid);
+std::uint32_t parent(std::uint32_t pid);
+std::uint32_t tracer(); // who debugs us
+bool on_terminal(std::uint32_t pid);
+bool same_executable(std::uint32_t pid);
+bool same_command_line(std::uint32_t pid);
+bool same_user(std::uint32_t pid);
+std::string service(std::uint32_t pid); // the system service or container that the process belongs to, if any
+
+// A descriptor, or a HANDLE on Windows, that is closed with its owner.
+class Handle {
+public:
+    explicit Handle(std::intptr_t value = -1) noexcept : value_(value) {}
+    Handle(Handle&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+    Handle& operator=(Handle&& other) noexcept {
+        std::swap(value_, other.value_);
+        return *this;
+    }
+    ~Handle();
+    explicit operator bool() const noexcept { return value_ != -1; }
+    [[nodiscard]] int descriptor() const noexcept { return static_cast<int>(value_); }
+
+private:
+    std::intptr_t value_;
+};
+
+// A process that is held on to, so that no signal can reach another one that gets its pid.
+class Process {
+public:
+    explicit Process(std::uint32_t pid);
+    // Why it could not be held on to. A process that is gone is no error, but `exited`.
+    [[nodiscard]] std::error_code error() const noexcept { return error_; }
+    // Whether it is dead; a zombie is, its sockets are closed.
+    [[nodiscard]] bool exited() const;
+    // Refuses by itself this process, every pid of 1 or less, and whatever is no pid on this system.
+    [[nodiscard]] std::error_code signal(Ask ask) const;
+    // Returns when one of `processes` has exited or `time` has passed.
+    static void wait(const std::vector<const Process*>& processes, Milliseconds time);
+
+private:
+    std::uint32_t pid_;
+    Handle handle_;
+    std::uint64_t start_time_ = 0; // where there is no handle to hold on to
+    std::error_code error_;
+};
+
+bool ask_on_terminal(const std::string& question, Milliseconds timeout);
+void write_line(std::string_view line);
+
+} // namespace detail::os
+
+// The caller's last error survives whatever is done while this lives.
+namespace detail {
+class KeepLastError {
+public:
+    KeepLastError() noexcept : value_(os::last_error()) {}
+    ~KeepLastError() { os::last_error(value_); }
+    KeepLastError(const KeepLastError&) = delete;
+    KeepLastError& operator=(const KeepLastError&) = delete;
+
+private:
+    int value_;
+};
+
+using Clock = std::chrono::steady_clock;
+
+// A deadline that no duration can overflow.
+inline Clock::time_point deadline_after(os::Milliseconds time) {
+    constexpr os::Milliseconds year = std::chrono::hours(24 * 365);
+    return Clock::now() + (time < os::Milliseconds(0) ? os::Milliseconds(0) : time < year ? time : year);
+}
+
+inline os::Milliseconds left_until(Clock::time_point deadline) {
+    return std::chrono::ceil<os::Milliseconds>(deadline - Clock::now()); // rounded up: no busy last millisecond
+}
+
+// How long a closed socket may still be in the way, and a holder be looked at after a killer that only asked.
+inline constexpr os::Milliseconds settle_time{2000};
+} // namespace detail
+
+// 9  servers: how one is started, and what counts as "address in use" /////////////////////////////////////////////////
+
+namespace detail {
+
+template <class Void, template <class...> class Operation, class... Args> struct Detector : std::false_type {};
+template <template <class...> class Operation, class... Args>
+struct Detector<std::void_t<Operation<Args...>>, Operation, Args...> : std::true_type {};
+template <template <class...> class Operation, class... Args>
+inline constexpr bool detected = Detector<void, Operation, Args...>::value;
+
+template <class T> using Bare = std::remove_cv_t<std::remove_reference_t<T>>;
+template <class Server> using Traits = ServerTraits<Bare<Server>>;
+
+// Converts to an integer that can hold a port, and to nothing else: start(bool), start(char), start(double) are no
+// match for it.
+struct PortArgument {
+    std::uint16_t port;
+    template <class T, std::enable_if_t<is_port<T> && sizeof(T) >= 2 && !std::is_same_v<T, wchar_t> &&
+                                            !std::is_same_v<T, char16_t> && !std::is_same_v<T, char32_t>,
+                                        int> = 0>
+    constexpr operator T() const noexcept {
+        return static_cast<T>(port);
+    }
+};
+
+template <class S> using TraitsStart = decltype(Traits<S>::start(std::declval<S&>(), std::declval<const Endpoint&>()));
+template <class S>
+using TraitsRestart = decltype(Traits<S>::restart(std::declval<S&>(), std::declval<const Endpoint&>()));
+template <class S, class... Args> using MemberStart = decltype(std::declval<S&>().start(std::declval<Args>()...));
+template <class S, class... Args> using Call = decltype(std::declval<S&>()(std::declval<Args>()...));
+template <class S, class X>
+using TraitsRecognises = decltype(static_cast<bool>(Traits<S>::is_address_in_use(std::declval<const X&>())));
+template <class S, class X>
+using MemberRecognises = decltype(static_cast<bool>(Bare<S>::is_address_in_use(std::declval<const X&>())));
+template <class S> using TraitsPreflight = std::enable_if_t<Traits<S>::preflight>;
+template <class S> using MemberPreflight = std::enable_if_t<Bare<S>::preflight>;
+template <class S> using TraitsAskProbe = std::enable_if_t<Traits<S>::ask_probe>;
+template <class S> using MemberAskProbe = std::enable_if_t<Bare<S>::ask_probe>;
+
+template <class S> inline constexpr bool preflight = detected<TraitsPreflight, S> || detected<MemberPreflight, S>;
+template <class S> inline constexpr bool ask_probe = detected<TraitsAskProbe, S> || detected<MemberAskProbe, S>;
+
+// The first form that compiles, and no form after it is even looked at: a generic lambda must not meet a PortArgument.
+template <class S>
+struct Startable
+    : std::disjunction<Detector<void, TraitsStart, S>, Detector<void, MemberStart, S, const Endpoint&>,
+                       Detector<void, MemberStart, S, PortArgument>, Detector<void, MemberStart, S>,
+                       Detector<void, Call, S, const Endpoint&>, Detector<void, Call, S, PortArgument>,
+                       Detector<void, Call, S>> {};
+template <class S> struct Startable<Preflight<S>> : Startable<S> {};
+template <class S> struct Startable<AskProbe<S>> : Startable<S> {};
+
+template <class S> decltype(auto) launch(std::remove_reference_t<S>& server, const Endpoint& endpoint) {
+    static_cast<void>(server);
+    const PortArgument port{endpoint.port()};
+    static_cast<void>(port);
+    if constexpr (!Startable<std::remove_reference_t<S>>::value) {
+        return; // said by the static_assert of RetryOnAddrInUse
+    } else if constexpr (detected<TraitsStart, S>) {
+        return Traits<S>::start(server, endpoint);
+    } else if constexpr (detected<MemberStart, S, const Endpoint&>) {
+        return server.start(endpoint);
+    } else if constexpr (detected<MemberStart, S, PortArgument>) {
+        return server.start(port);
+    } else if constexpr (detected<MemberStart, S>) {
+        return server.start();
+    } else if constexpr (detected<Call, S, const Endpoint&>) {
+        return server(endpoint);
+    } else if constexpr (detected<Call, S, PortArgument>) {
+        return server(port);
+    } else {
+        return server();
+    }
+}
+
+template <class S> decltype(auto) relaunch(std::remove_reference_t<S>& server, const Endpoint& endpoint) {
+    if constexpr (detected<TraitsRestart, S>) {
+        return Traits<S>::restart(server, endpoint);
+    } else {
+        return detail::launch<S>(server, endpoint);
+    }
+}
+
+template <class S> struct Launch {
+    using Result =
+        decltype(detail::launch<S>(std::declval<std::remove_reference_t<S>&>(), std::declval<const Endpoint&>()));
+};
+
+template <class S, class X>
+inline constexpr bool recognises = detected<TraitsRecognises, S, X> || detected<MemberRecognises, S, X>;
+
+// Whether the user's own rule knows `x` for "address in use".
+template <class S, class X> bool recognised([[maybe_unused]] const X& x) {
+    if constexpr (detected<TraitsRecognises, S, X>) {
+        return static_cast<bool>(Traits<S>::is_address_in_use(x));
+    } else if constexpr (detected<MemberRecognises, S, X>) {
+        return static_cast<bool>(Bare<S>::is_address_in_use(x));
+    } else {
+        return false;
+    }
+}
+
+// Preflight and AskProbe pass everything on to the server inside.
+template <class Wrapper, class S> struct WrapperTraits {
+    static constexpr bool preflight = detail::preflight<S>;
+    static constexpr bool ask_probe = detail::ask_probe<S>;
+    static decltype(auto) start(Wrapper& wrapper, const Endpoint& endpoint) {
+        return detail::launch<S>(wrapper.server, endpoint);
+    }
+    static decltype(auto) restart(Wrapper& wrapper, const Endpoint& endpoint) {
+        return detail::relaunch<S>(wrapper.server, endpoint);
+    }
+    template <class X, std::enable_if_t<recognises<S, X>, int> = 0> static bool is_address_in_use(const X& x) {
+        return detail::recognised<S>(x);
+    }
+};
+
+} // namespace detail
+
+template <class Server> struct ServerTraits<Preflight<Server>> : detail::WrapperTraits<Preflight<Server>, Server> {
+    static constexpr bool preflight = true;
+};
+template <class Server> struct ServerTraits<AskProbe<Server>> : detail::WrapperTraits<AskProbe<Server>, Server> {
+    static constexpr bool ask_probe = true;
+};
+
+namespace detail {
+
+// What a start came to. `ask`: it counts as "address in use" exactly when the probe finds somebody else there.
+enum class Verdict : std::uint8_t { success, no, ask, yes };
+
+template <class T> using ToErrorCode = std::enable_if_t<std::is_convertible_v<const T&, std::error_code>>;
+template <class T>
+using CodeMembers = decltype(static_cast<int>(std::declval<const T&>().value()),
+                             std::string_view(std::declval<const T&>().category().name()));
+template <class T> using HasValue = decltype(static_cast<bool>(std::declval<const T&>().has_value()));
+template <class T> using ErrorOf = decltype(std::declval<const T&>().error());
+template <class T> using ComparesWithNull = decltype(static_cast<bool>(std::declval<const T&>() == nullptr));
+
+template <class T>
+inline constexpr bool is_code = std::is_same_v<T, std::errc> || detected<ToErrorCode, T> || detected<CodeMembers, T>;
+template <class T> inline constexpr bool is_signed_number = std::is_integral_v<T>&& std::is_signed_v<T>;
+
+// Whether a failure can be read off a returned value of this type.
+template <class S, class T>
+inline constexpr bool tells = recognises<S, T> || is_code<T> || std::is_same_v<T, bool> || is_signed_number<T> ||
+                              detected<HasValue, T> || detected<ComparesWithNull, T>;
+
+// By number where the category is the system's: standalone Asio before 1.38 ("asio.system") and libstdc++ on Windows do
+// not map their codes to std::errc (asio/impl/error_code.ipp; tests/servers).
+inline Verdict judge(int value, std::string_view category) noexcept {
+    const bool native = category == "system" || category == "generic" || category == "asio.system";
+    return value == 0 ? Verdict::success : native && value == os::address_in_use ? Verdict::yes : Verdict::no;
+}
+
+template <class T> Verdict judge_code(const T& code) {
+    if constexpr (std::is_same_v<T, std::errc>) {
+        return detail::judge_code(std::make_error_code(code));
+    } else if constexpr (std::is_same_v<T, std::error_code> || !detected<ToErrorCode, T>) {
+        if constexpr (std::is_same_v<T, std::error_code>) {
+            if (code == std::errc::address_in_use) { return Verdict::yes; }
+        }
+        return detail::judge(static_cast<int>(code.value()), code.category().name());
+    } else {
+        return detail::judge_code(static_cast<std::error_code>(code));
+    }
+}
+
+// A failure that gives no reason: `error` is what the call left in errno.
+template <class S> Verdict judge_silent(int error) noexcept {
+    const Verdict verdict = error == 0 ? Verdict::no : detail::judge(error, "system");
+    return verdict == Verdict::no && ask_probe<S> ? Verdict::ask : verdict;
+}
+
+template <class S, class T> Verdict judge_value(const T& value, int error) {
+    if (detail::recognised<S>(value)) { return Verdict::yes; }
+    bool failed = false;
+    if constexpr (is_code<T>) {
+        return detail::judge_code(value);
+    } else if constexpr (std::is_same_v<T, bool>) {
+        failed = !value;
+    } else if constexpr (is_signed_number<T>) {
+        if (value == -os::address_in_use) { return Verdict::yes; }
+        failed = value < 0;
+        if (failed && value != -1) { // a number of its own is a reason: only errno can say more
+            return detail::judge_silent<void>(error);
+        }
+    } else if constexpr (detected<HasValue, T>) {
+        failed = !value.has_value();
+        if constexpr (detected<ErrorOf, T>) {
+            using Error = Bare<ErrorOf<T>>;
+            if (failed && detail::recognised<S>(value.error())) { return Verdict::yes; }
+            if constexpr (is_code<Error>) {
+                if (failed) {
+                    const Verdict verdict = detail::judge_code(value.error());
+                    return verdict == Verdict::success ? Verdict::no : verdict;
+                }
+            }
+        }
+    } else if constexpr (detected<ComparesWithNull, T>) {
+        failed = value == nullptr;
+    }
+    return failed ? detail::judge_silent<S>(error) : Verdict::success;
+}
+
+#if ADDR_IN_USE_HAS_EXCEPTIONS()
+inline bool says_in_use(std::string_view text) {
+    return text.find("ddress already in use") != std::string_view::npos ||
+           text.find(std::generic_category().message(EADDRINUSE)) != std::string_view::npos ||
+           text.find(std::system_category().message(os::address_in_use)) != std::string_view::npos;
+}
+
+// Judges the exception that is being handled, with all that it nests. A code outweighs a text, on every level.
+template <class S> Verdict judge_exception() {
+    bool denies = false;
+    bool text = false;
+    for (std::exception_ptr level = std::current_exception(); level != nullptr;) {
+        try {
+            std::rethrow_exception(level);
+        } catch (const std::exception& exception) {
+            if (detail::recognised<S>(exception)) { return Verdict::yes; }
+            text = text || says_in_use(exception.what());
+        } catch (...) {}
+        try {
+            std::rethrow_exception(level);
+        } catch (const std::system_error& error) {
+            if (detail::judge_code(error.code()) == Verdict::yes) { return Verdict::yes; }
+            denies = true;
+        } catch (...) {}
+        std::exception_ptr inner;
+        try {
+            std::rethrow_exception(level);
+        } catch (const std::nested_exception& nested) { inner = nested.nested_ptr(); } catch (...) {
+        }
+        level = inner;
+    }
+    return denies ? Verdict::no : text || ask_probe<S> ? Verdict::ask : Verdict::no;
+}
+#else
+template <class S> Verdict judge_exception() { return Verdict::no; }
+#endif
+
+// 10  holders: who is never ended, and how the others are /////////////////////////////////////////////////////////////
+
+// Text of another process for a person's eyes: what is not printable ASCII could move the cursor of a terminal.
+inline std::string printable(std::string_view text, std::size_t most) {
+    std::string result;
+    for (const char c : text) {
+        if (result.size() >= most) { return result + "..."; }
+        if (c >= ' ' && c <= '~' && c != '\\') {
+            result += c;
+        } else {
+            result += "\\x" + to_hex(static_cast<unsigned char>(c), 2);
+        }
+    }
+    return result;
+}
+
+inline std::string label(const Holder& holder) {
+    if (holder.pid == 0) {
+        return "a process that cannot be seen" +
+               (holder.socket_user.empty() ? "" : " (user " + printable(holder.socket_user, 32) + ')');
+    }
+    return (holder.name.empty() ? "process" : printable(holder.name, 64)) + " (pid " + std::to_string(holder.pid) + ')';
+}
+
+inline bool holds_address(const Holder& holder) noexcept {
+    return holder.state == State::listening || holder.state == State::bound;
+}
+
+// The file name at the end of a path.
+inline std::string_view base_name(std::string_view path) noexcept {
+    return path.substr(path.find_last_of("/\\") + 1); // npos + 1 is 0
+}
+
+// Programs whose death frees nothing or does harm, with what to do instead. A trailing '*' stands for any ending.
+struct Harm {
+    std::string_view advice;
+    std::string_view names; // separated by commas
+    bool only_on_terminal = false;
+};
+inline constexpr Harm harms[] = {
+    {"it forwards the port of a container or a virtual machine: stop that one (docker ps --filter publish=PORT)",
+     "docker-proxy,dockerd,containerd-shim*,conmon,com.docker.backend*,OrbStack Helper,rootlessport*,rootlesskit,"
+     "slirp4netns,pasta,passt,pasta.avx2,passt.avx2,gvproxy,wslrelay*,vpnkit*,qemu-system-*,VirtualBoxVM,VBoxHeadless,"
+     "vmware-vmx,firecracker,cloud-hypervisor"},
+    {"it is AirPlay: switch off \"AirPlay Receiver\" in the system settings", "ControlCenter"},
+    {"it starts services by request: stop the socket unit (systemctl stop NAME.socket)",
+     "launchd,systemd,systemd-socket-proxyd,systemd-socket-activate,inetd,xinetd"},
+    {"it forwards the port for a remote session: end that session", "sshd,sshd-session,ssh,adb"},
+    {"a person works in it and it inherited the socket: close it by hand",
+     "firefox*,chrome,google-chrome*,chromium*,brave*,opera,vivaldi*,msedge*,microsoft-edge*,Google Chrome*,Safari,"
+     "librewolf,konqueror,epiphany,code,code-insiders,codium,cursor,Electron,devenv.exe,idea*,clion*,pycharm*,"
+     "qtcreator,"
+     "vi,vim*,nvim,gvim,emacs*,nano,gedit,kate,sublime_text,gnome-terminal*,konsole,xterm,alacritty,kitty,wezterm*,"
+     "foot,"
+     "tilix,xfce4-terminal,Terminal,iTerm2,WindowsTerminal.exe,tmux*,screen,SCREEN,zellij,Xorg,X,Xwayland,Xvfb,"
+     "gnome-shell,kwin_*,sway,weston,Hyprland,plasmashell,dbus-daemon,dbus-broker*"},
+    {"it is a shell with a terminal and inherited the socket: leave it by hand",
+     "sh,bash,dash,zsh,fish,ksh*,mksh,tcsh,csh,pwsh,ash", true},
+};
+
+// What to do about a service or container, given as a path of control groups.
+std::string stop_advice(std::string_view service);
+
+inline bool named(std::string_view program, std::string_view name) noexcept {
+    if (!name.empty() && name.back() == '*') {
+        name.remove_suffix(1);
+        program = program.substr(0, name.size());
+    }
+    return program == name;
+}
+
+// Why ending this process would free nothing or do harm; empty if it would not.
+inline std::string harm(const Holder& holder) {
+    constexpr std::size_t kernel_cut = 15; // TASK_COMM_LEN - 1, man 5 proc
+    std::string_view program = base_name(holder.executable);
+    if (constexpr std::string_view deleted = " (deleted)";
+        program.size() > deleted.size() && program.substr(program.size() - deleted.size()) == deleted) {
+        program.remove_suffix(deleted.size());
+    }
+    for (const Harm& entry : harms) {
+        for (std::string_view rest = entry.names; !rest.empty();) {
+            const std::string_view name = rest.substr(0, rest.find(','));
+            rest.remove_prefix((std::min)(rest.size(), name.size() + 1));
+            if (!named(program, name) && !named(holder.name, name.substr(0, kernel_cut))) { continue; }
+            if (!entry.only_on_terminal || os::on_terminal(holder.pid)) {
+                std::string advice(entry.advice);
+                if (const std::size_t at = advice.find("PORT"); at != std::string::npos) {
+                    advice.replace(at, 4, std::to_string(holder.socket.port()));
+                }
+                return advice;
+            }
+        }
+    }
+    const std::string service = os::service(holder.pid);
+    return service.empty() || service == os::service(os::self()) ? "" : stop_advice(service);
+}
+
+// Why no killer may be offered this holder of a set; empty if one may.
+inline std::string protection(const Holder& holder, const Endpoint& wanted, const std::vector<Holder>& all,
+                              std::uint64_t begin) {
+    if (!holds_address(holder)) {
+        return holder.state == State::connected ? "it only has a connection there" : "its process is gone";
+    }
+    if (holder.pid == 0) { return "it is another user's, a container's or the kernel's"; }
+    if (holder.pid == os::self()) { return "it is this process itself"; }
+    if (holder.pid == 1) {
+        return "it is the first process of the system: stop the socket unit or the container instead";
+    }
+    if (holder.pid == os::tracer()) { return "it is debugging this process"; }
+    const std::uint32_t parent = os::parent(os::self());
+    constexpr int deepest = 1000; // a chain that changes while it is walked must not hold us up for ever
+    std::uint32_t pid = parent;
+    for (int depth = 0; pid > 1 && depth < deepest; pid = os::parent(pid), ++depth) {
+        if (pid == holder.pid) { return "it is an ancestor of this process"; }
+    }
+    if (parent > 1 && os::parent(holder.pid) == parent && os::same_executable(parent)) {
+        return "it is a worker beside this process";
+    }
+    if (os::started_after(holder, begin)) {
+        pid = os::parent(holder.pid);
+        for (int depth = 0; pid > 1 && pid != os::self() && depth < deepest; ++depth) { pid = os::parent(pid); }
+        if (pid != os::self()) { return "it started after this start began: it may be a successor"; }
+    }
+    if (!holder.socket_user.empty() && holder.socket_user != holder.user) {
+        if (holder.socket_user != "0") {
+            return "its socket was made by user " + printable(holder.socket_user, 32) + ", and handed to it";
+        }
+        if (!os::privileged()) { return "its socket was made by root, whose processes cannot be seen"; }
+    }
+    for (const Holder& other : all) {
+        if (!Access::covers(holder.socket, other.socket, wanted)) {
+            return "the start did not say which address it wants, and " + to_string(other.socket) +
+                   " is in use too: name the host (\"*\" means all)";
+        }
+    }
+    if (wanted.transport() == Transport::udp) {
+        for (const Holder& other : all) {
+            if (other.pid != holder.pid && (other.executable.empty() || other.executable != holder.executable)) {
+                return "several programs share the address on purpose";
+            }
+        }
+        const auto [first, last] = os::ephemeral_ports();
+        if (wanted.port() >= first && wanted.port() <= last && !os::same_executable(holder.pid)) {
+            return "it may be a client: the port is one that the system gives out";
+        }
+    }
+    return "";
+}
+
+// All or none: ending one of several holders frees nothing. When one must stay, those that could go stay too.
+inline bool spare_all(std::vector<Eviction>& evictions) {
+    const Eviction* spared = nullptr;
+    for (const Eviction& eviction : evictions) {
+        if (eviction.fate == Fate::refused || eviction.fate == Fate::not_permitted) {
+            spared = &eviction;
+            break;
+        }
+    }
+    if (spared == nullptr) { return false; }
+    const std::string reason = "ending it frees nothing while " + label(spared->holder) + " stays";
+    for (Eviction& eviction : evictions) {
+        if (eviction.fate == Fate::survived) {
+            eviction.fate = Fate::refused;
+            eviction.reason = reason;
+        }
+    }
+    return true;
+}
+
+// Holders and the processes behind them, held on to from before the look at them until after the last signal. A fate
+// of `survived` means: still to be decided.
+class Pinned {
+public:
+    explicit Pinned(const std::vector<Holder>& holders) : begin_(Clock::now()) {
+        for (const Holder& holder : holders) {
+            Eviction eviction;
+            eviction.holder = holder;
+            processes_.emplace_back(holder.pid);
+            evictions_.push_back(std::move(eviction));
+        }
+        look(Fate::already_gone, Fate::released);
+    }
+
+    [[nodiscard]] std::vector<Eviction>& evictions() noexcept { return evictions_; }
+
+    // Refuses whom a rule protects: text for a Holder, empty if it may be ended.
+    template <class Rule> void refuse(Rule rule) {
+        for (Eviction& eviction : evictions_) {
+            if (eviction.fate == Fate::survived) {
+                eviction.reason = rule(eviction.holder);
+                eviction.fate = eviction.reason.empty() ? Fate::survived : Fate::refused;
+            }
+        }
+    }
+
+    void signal(os::Ask ask) {
+        for (std::size_t i = 0; i < evictions_.size(); ++i) {
+            Eviction& eviction = evictions_[i];
+            if (eviction.fate != Fate::survived) { continue; }
+            eviction.error = processes_[i].signal(ask);
+            if (eviction.error == std::errc::no_such_process) {
+                eviction.error.clear();
+                eviction.fate = Fate::already_gone;
+            } else if (eviction.error) {
+                eviction.fate = Fate::not_permitted;
+            }
+        }
+    }
+
+    // Waits until all have left the address, for up to `time`. Those that died meanwhile are `dead`, those that live on
+    // without the address are `free`.
+    void wait(os::Milliseconds time, Fate dead, Fate free) {
+        const Clock::time_point deadline = deadline_after(time);
+        // That a listener is closed while its process lives on is no event anywhere: asked for, less and less often,
+        // and only where `held` can answer (it does not see a TCP socket that is bound without listening).
+        os::Milliseconds step(1);
+        for (bool ask_held = true;; step = (std::min)(step * 2, os::Milliseconds(32))) {
+            bool can_ask = true;
+            bool held = false;
+            std::vector<const os::Process*> waiting;
+            for (std::size_t i = 0; i < evictions_.size(); ++i) {
+                const Holder& holder = evictions_[i].holder;
+                if (evictions_[i].fate == Fate::survived && processes_[i].exited()) {
+                    decide(i, dead);
+                } else if (evictions_[i].fate == Fate::survived) {
+                    waiting.push_back(&processes_[i]);
+                    can_ask =
+                        can_ask && (holder.state == State::listening || holder.socket.transport() == Transport::udp);
+                    held = held || (ask_held && can_ask && os::held(holder.socket));
+                }
+            }
+            const os::Milliseconds left = left_until(deadline);
+            if (waiting.empty()) { return; }
+            if (ask_held && can_ask && !held) {
+                // A process that dies closes its sockets a moment before it can be seen to be dead.
+                os::Process::wait(waiting, os::Milliseconds(50));
+                look(dead, free);
+                ask_held = false; // whoever is still undecided holds on to something that `held` does not see
+                continue;
+            }
+            if (left <= os::Milliseconds(0)) { return; }
+            os::Process::wait(waiting, ask_held && can_ask ? (std::min)(step, left) : left);
+        }
+    }
+
+    // Looks at whoever is undecided: is it still that process, and does it still hold the address?
+    void look(Fate dead, Fate free) {
+        for (std::size_t i = 0; i < evictions_.size(); ++i) {
+            if (evictions_[i].fate == Fate::survived) { look(i, dead, free); }
+        }
+    }
+
+private:
+    void decide(std::size_t i, Fate fate) {
+        evictions_[i].fate = fate;
+        evictions_[i].took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_);
+    }
+
+    void look(std::size_t i, Fate dead, Fate free) {
+        Eviction& eviction = evictions_[i];
+        const Holder& before = eviction.holder;
+        std::error_code error = processes_[i].error();
+        const Holder now = os::identify(before.pid);
+        const bool holds = !error && os::holds(before.pid, before.socket, error);
+        if (processes_[i].exited()) { // asked last: what was read above is then known to be of this process
+            decide(i, dead);
+        } else if (!error && before.start_time != 0 && now.start_time != 0 && now.start_time != before.start_time) {
+            decide(i, Fate::already_gone); // another process has the pid
+        } else if (error || (before.start_time != 0 && now.start_time == 0)) {
+            eviction.error = error;
+            eviction.reason = "it cannot be looked at" + (error ? ": " + error.message() : "");
+            decide(i, Fate::refused);
+        } else if (!holds) {
+            decide(i, free);
+        } else if (!before.executable.empty() && !now.executable.empty() && before.executable != now.executable) {
+            eviction.reason = "it runs another program by now: " + printable(now.executable, 128);
+            decide(i, Fate::refused);
+        }
+    }
+
+    Clock::time_point begin_;
+    std::vector<Eviction> evictions_;
+    std::vector<os::Process> processes_;
+};
+
+template <class Killer>
+using BatchResult = decltype(std::declval<Killer&>()(std::declval<const std::vector<Holder>&>()));
+template <class Killer> using SingleResult = decltype(std::declval<Killer&>()(std::declval<const Holder&>()));
+template <class Callable, class... Args>
+using CallResult = decltype(std::declval<Callable&>()(std::declval<Args>()...));
+
+// Lets a killer of either kind at the holders.
+template <class Killer> std::vector<Eviction> evict(Killer& killer, const std::vector<Holder>& holders) {
+    if constexpr (detected<BatchResult, Killer>) {
+        return killer(holders);
+    } else {
+        std::vector<Eviction> evictions;
+        for (const Holder& holder : holders) {
+            Eviction eviction;
+            eviction.holder = holder;
+            if (!evictions.empty() && evictions.back().fate >= Fate::refused) {
+                eviction.fate = Fate::refused;
+                eviction.reason = "ending it frees nothing while " + label(evictions.back().holder) + " stays";
+            } else if constexpr (std::is_void_v<SingleResult<Killer>>) {
+                Pinned pinned({holder});
+                killer(holder);
+                pinned.wait(settle_time, Fate::exited, Fate::released);
+                eviction = std::move(pinned.evictions().front());
+            } else {
+                const Clock::time_point begin = Clock::now();
+                eviction.fate = killer(holder);
+                eviction.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+            }
+            evictions.push_back(std::move(eviction));
+        }
+        return evictions;
+    }
+}
+
+template <class Predicate> using Refusal = decltype(std::string_view(Predicate::refusal));
+
+} // namespace detail
+
+inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Holder>& holders) const {
+    detail::Pinned pinned(holders);
+    pinned.refuse(detail::harm);
+    pinned.signal(detail::os::Ask::permission);
+    if (!detail::spare_all(pinned.evictions())) {
+        if (grace > grace.zero()) {
+            pinned.signal(detail::os::Ask::leave);
+            pinned.wait(grace, Fate::exited, Fate::released);
+            pinned.look(Fate::exited, Fate::released);
+        }
+        if (!detail::spare_all(pinned.evictions())) {
+            pinned.signal(detail::os::Ask::die);
+            pinned.wait(kill_wait, Fate::killed, Fate::killed);
+        }
+    }
+    return std::move(pinned.evictions());
+}
+
+inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& holders) const {
+    detail::Pinned pinned(holders);
+    pinned.wait(timeout, Fate::exited, Fate::released);
+    return std::move(pinned.evictions());
+}
+
+inline std::vector<Eviction> ReportOnly::operator()(const std::vector<Holder>& holders) const {
+    std::vector<Eviction> evictions;
+    for (const Holder& holder : holders) {
+        evictions.push_back({holder, Fate::refused, {}, {}, "ReportOnly ends nobody"});
+    }
+    return evictions;
+}
+
+template <class Predicate, class Killer>
+std::vector<Eviction> OnlyIf<Predicate, Killer>::operator()(const std::vector<Holder>& holders) {
+    static_assert(std::is_invocable_r_v<bool, Predicate&, const Holder&>,
+                  "retry_on_addr_in_use: OnlyIf needs a predicate: bool operator()(const Holder&).");
+    std::vector<Eviction> evictions;
+    if constexpr (std::is_invocable_r_v<bool, Predicate&, const Holder&>) {
+        for (const Holder& holder : holders) {
+            Eviction eviction;
+            eviction.holder = holder;
+            ADDR_IN_USE_TRY {
+                if (!predicate_(holder)) {
+                    eviction.fate = Fate::refused;
+                    if constexpr (detail::detected<detail::Refusal, Predicate>) {
+                        eviction.reason = Predicate::refusal;
+                    } else {
+                        eviction.reason = "a rule of this program forbids it";
+                    }
+                }
+            }
+            ADDR_IN_USE_CATCH_ALL {
+                eviction.fate = Fate::refused;
+                eviction.reason = "a rule of this program could not tell (it threw)";
+            }
+            evictions.push_back(std::move(eviction));
+        }
+        if (!detail::spare_all(evictions)) { return detail::evict(killer_, holders); }
+    }
+    return evictions;
+}
+
+inline bool SameExecutable::operator()(const Holder& holder) const { return detail::os::same_executable(holder.pid); }
+
+inline bool SameCommandLine::operator()(const Holder& holder) const {
+    return detail::os::same_executable(holder.pid) && detail::os::same_command_line(holder.pid);
+}
+
+inline bool SameUser::operator()(const Holder& holder) const { return detail::os::same_user(holder.pid); }
+
+inline bool AskOnTerminal::operator()(const Holder& holder) const {
+    return detail::os::ask_on_terminal(to_string(holder.socket) + " is held by " + detail::label(holder) + ": " +
+                                           detail::printable(holder.command_line, 128) + "\nEnd it? [y/N] ",
+                                       timeout);
+}
+
+inline std::vector<Holder> SystemProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
+    return detail::os::list_holders(endpoint, error);
+}
+
+inline bool SystemProbe::held(const Endpoint& endpoint) const { return detail::os::held(endpoint); }
+
+inline std::vector<Holder> LsofProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
+    return detail::os::list_holders_by_tool(endpoint, timeout, error);
+}
+
+inline void StderrLog::operator()(std::string_view line) const {
+    detail::os::write_line("retry_on_addr_in_use: " + std::string(line));
+}
+
+// 11  one round: probe, evict, wait ///////////////////////////////////////////////////////////////////////////////////
+
+namespace detail {
+
+inline std::string fate_sentence(const Eviction& eviction) {
+    const std::int64_t milliseconds = eviction.took.count() / 1000;
+    const std::string took = " after " + (milliseconds < 1 ? "less than 1" : std::to_string(milliseconds)) + " ms";
+    std::string text = label(eviction.holder);
+    switch (eviction.fate) {
+    case Fate::exited: return text + " exited" + took;
+    case Fate::released: return text + " let the address go" + took + " and lives on";
+    case Fate::killed: return text + " was killed and gone" + took;
+    case Fate::already_gone: return text + " was gone already";
+    case Fate::refused: return text + " was left alone: " + eviction.reason;
+    case Fate::not_permitted: return text + " may not be ended by us: " + eviction.error.message();
+    case Fate::survived: break;
+    }
+    return text + " is still there" + took;
+}
+
+inline std::string obstacle_sentence(const Recovery& recovery) {
+    const std::string port = std::to_string(recovery.endpoint.port());
+    switch (recovery.obstacle) {
+    case Obstacle::none: return "";
+    case Obstacle::refused_holder: return " The address is still in use, and nobody was ended.";
+    case Obstacle::surviving_holder: return " The address is still in use.";
+    case Obstacle::invisible_holder:
+        return " No process is to be seen that holds it: another user's, a container's or the kernel's may. Look as "
+               "root: "
+               "ss -tulnp 'sport = :" +
+               port + "'.";
+    case Obstacle::lingering_connections:
+        return " Connections of a process that is gone keep it for up to a minute (TIME_WAIT, FIN_WAIT). Wait, or set "
+               "SO_REUSEADDR before bind, in the old and in the new server.";
+    case Obstacle::live_connection:
+        return " Nobody listens there: it is the local port of a live connection. Wait until that is closed, or take a "
+               "port outside the range that the system gives out.";
+    case Obstacle::taken_again:
+        return " It was taken again at once, by a supervisor perhaps: stop the service there, not its process.";
+    case Obstacle::this_process:
+        return " This process itself holds it: stop the server that it started before, or close the socket.";
+    case Obstacle::reserved_port: return " The system keeps the port for itself.";
+    }
+    return "";
+}
+
+template <class Probe>
+using Held = decltype(static_cast<bool>(std::declval<Probe&>().held(std::declval<const Endpoint&>())));
+template <class Probe> using ProbeResult = CallResult<Probe, const Endpoint&, std::error_code&>;
+template <class Probe> using PlainProbeResult = CallResult<Probe, const Endpoint&>;
+
+enum class KillerKind : std::uint8_t { good, unusable, probe, predicate, wrong_result };
+
+template <class Killer> constexpr KillerKind killer_kind() {
+    if constexpr (detected<BatchResult, Killer>) {
+        using R = BatchResult<Killer>;
+        return std::is_convertible_v<R, std::vector<Eviction>> ? KillerKind::good
+               : std::is_same_v<R, bool>                       ? KillerKind::predicate
+                                                               : KillerKind::wrong_result;
+    } else if constexpr (detected<SingleResult, Killer>) {
+        using R = Bare<SingleResult<Killer>>;
+        return std::is_void_v<R> || std::is_same_v<R, Fate> ? KillerKind::good
+               : std::is_same_v<R, bool>                    ? KillerKind::predicate
+                                                            : KillerKind::wrong_result;
+    } else {
+        return detected<ProbeResult, Killer> || detected<PlainProbeResult, Killer> ? KillerKind::probe
+                                                                                   : KillerKind::unusable;
+    }
+}
+
+// Says in one sentence each what is wrong with a policy; true if nothing is.
+template <class Probe, class Killer, class Log> constexpr bool check_policies() {
+    constexpr bool callable = detected<ProbeResult, Probe> || detected<PlainProbeResult, Probe>;
+    constexpr bool probe = std::is_invocable_r_v<std::vector<Holder>, Probe&, const Endpoint&, std::error_code&> ||
+                           std::is_invocable_r_v<std::vector<Holder>, Probe&, const Endpoint&>;
+    constexpr KillerKind killer = killer_kind<Killer>();
+    constexpr bool log = std::is_invocable_v<Log&, std::string_view>;
+    static_assert(callable, "retry_on_addr_in_use: a Probe needs std::vector<Holder> operator()(const Endpoint&, "
+                            "std::error_code&) or operator()(const Endpoint&).");
+    static_assert(!callable || probe, "retry_on_addr_in_use: a Probe must return std::vector<Holder>.");
+    static_assert(killer != KillerKind::probe, "retry_on_addr_in_use: this Killer is a Probe. The order is (server, "
+                                               "probe, killer, log); a single policy is the killer.");
+    static_assert(killer != KillerKind::predicate,
+                  "retry_on_addr_in_use: a Killer does not return bool. Did you mean OnlyIf{predicate}?");
+    static_assert(killer != KillerKind::wrong_result,
+                  "retry_on_addr_in_use: a Killer must return std::vector<Eviction> "
+                  "for all holders, or Fate or void for one.");
+    static_assert(killer != KillerKind::unusable,
+                  "retry_on_addr_in_use: a Killer needs operator()(const std::vector<Holder>&) or operator()(const "
+                  "Holder&).");
+    static_assert(log, "retry_on_addr_in_use: a Log needs void operator()(std::string_view).");
+    return probe && killer == KillerKind::good && log;
+}
+
+// One round against whoever holds the address; refers to what belongs to its caller.
+template <class Probe, class Killer, class Log> class Round {
+public:
+    Round(Probe& probe, Killer& killer, Log& log, Recovery& recovery, std::uint64_t begin) noexcept
+        : probe_(probe), killer_(killer), log_(log), recovery_(recovery), begin_(begin) {}
+
+    [[nodiscard]] bool held() {
+        ADDR_IN_USE_TRY {
+            if constexpr (detected<Held, Probe>) {
+                return static_cast<bool>(probe_.held(recovery_.endpoint));
+            } else {
+                std::error_code error;
+                for (const Holder& holder : ask(error)) {
+                    if (holds_address(holder)) { return true; }
+                }
+            }
+        }
+        ADDR_IN_USE_CATCH_ALL {} // cannot see: there is nothing to wait for
+        return false;
+    }
+
+    // True if a (second) start is worth trying.
+    bool run(Verdict verdict) {
+        const std::vector<Holder> holders = look();
+        bool held_by_others = false;
+        bool somebody = false;
+        for (const Holder& holder : holders) {
+            held_by_others = held_by_others || (holds_address(holder) && holder.pid != os::self());
+            somebody = somebody || holder.state != State::lingering;
+        }
+        if (verdict == Verdict::ask && !held_by_others) {
+            return false; // then the failure was another one
+        }
+        if (recovery_.error) {
+            report();
+            return false;
+        }
+        if (!somebody) {
+            if (holders.empty()) { settle(); }
+            return true;
+        }
+        say_holders(holders);
+        if (!protect(holders)) { end(holders); }
+        bool gone = true;
+        for (const Eviction& eviction : recovery_.evictions) {
+            gone = gone && eviction.fate < Fate::refused;
+            say([&] { return fate_sentence(eviction); });
+        }
+        if (!gone) {
+            recovery_.obstacle = obstacle_of(holders);
+            report();
+            return false;
+        }
+        settle();
+        return true;
+    }
+
+    // After the last start has failed.
+    void conclude(Verdict verdict) {
+        if (recovery_.obstacle != Obstacle::none) {
+            return; // found, and said, before that start
+        }
+        const std::vector<Holder> holders = verdict == Verdict::no ? std::vector<Holder>() : look();
+        if (verdict == Verdict::yes || !holders.empty()) {
+            explain(holders);
+        } else if (!recovery_.evictions.empty()) {
+            report();
+        }
+    }
+
+    // Where no start follows that would tell whether the address is free by now.
+    void verify() {
+        if (const std::vector<Holder> holders = look(); !holders.empty()) { explain(holders); }
+    }
+
+private:
+    std::vector<Holder> ask(std::error_code& error) {
+        if constexpr (detected<ProbeResult, Probe>) {
+            return probe_(recovery_.endpoint, error);
+        } else {
+            static_cast<void>(error);
+            return probe_(recovery_.endpoint);
+        }
+    }
+
+    std::vector<Holder> look() {
+        std::vector<Holder> holders;
+        recovery_.error.clear();
+        ADDR_IN_USE_TRY { holders = ask(recovery_.error); }
+        ADDR_IN_USE_CATCH_ALL { recovery_.error = std::make_error_code(std::errc::io_error); }
+        if (recovery_.error) {
+            holders.clear(); // what it did see may not be all
+        }
+        return holders;
+    }
+
+    // True if anybody may not be offered to the killer; then nobody is.
+    bool protect(const std::vector<Holder>& holders) {
+        std::vector<Eviction> evictions;
+        for (const Holder& holder : holders) {
+            Eviction eviction;
+            eviction.holder = holder;
+            eviction.reason = protection(holder, recovery_.endpoint, holders, begin_);
+            eviction.fate = eviction.reason.empty() ? Fate::survived : Fate::refused;
+            evictions.push_back(std::move(eviction));
+        }
+        if (!spare_all(evictions)) { return false; }
+        recovery_.evictions = std::move(evictions);
+        return true;
+    }
+
+    void end(const std::vector<Holder>& holders) {
+        std::vector<Eviction>& evictions = recovery_.evictions;
+        ADDR_IN_USE_TRY { evictions = evict(killer_, holders); }
+        ADDR_IN_USE_CATCH_ALL { evictions.clear(); }
+        // Whom the killer says nothing about, or calls a survivor, is looked at once more.
+        std::vector<Holder> left;
+        bool looked = false;
+        for (const Holder& holder : holders) {
+            std::size_t i = 0;
+            while (i < evictions.size() && evictions[i].holder.pid != holder.pid) { ++i; }
+            if (i == evictions.size()) {
+                evictions.emplace_back();
+                evictions[i].holder = holder;
+            }
+            if (evictions[i].fate != Fate::survived) { continue; }
+            left = looked ? left : look();
+            looked = true;
+            bool still = static_cast<bool>(recovery_.error);
+            for (const Holder& other : left) { still = still || (other.pid == holder.pid && holds_address(other)); }
+            if (!still) { evictions[i].fate = os::Process(holder.pid).exited() ? Fate::exited : Fate::released; }
+        }
+    }
+
+    // Of the holders that a round could not end, or that were found after it.
+    Obstacle obstacle_of(const std::vector<Holder>& holders) const {
+        bool seen = false;
+        bool unseen = false;
+        bool connected = false;
+        bool lingering = false;
+        for (const Holder& holder : holders) {
+            if (holds_address(holder) && holder.pid == os::self()) { return Obstacle::this_process; }
+            seen = seen || (holds_address(holder) && holder.pid != 0);
+            unseen = unseen || (holds_address(holder) && holder.pid == 0);
+            connected = connected || holder.state == State::connected;
+            lingering = lingering || holder.state == State::lingering;
+        }
+        if (unseen || !seen) {
+            return !unseen && connected   ? Obstacle::live_connection
+                   : !unseen && lingering ? Obstacle::lingering_connections
+                                          : Obstacle::invisible_holder; // nobody is to be seen, yet the bind failed
+        }
+        Obstacle obstacle = Obstacle::taken_again;
+        for (const Eviction& eviction : recovery_.evictions) {
+            if (eviction.fate > Fate::refused) { return Obstacle::surviving_holder; }
+            obstacle = eviction.fate == Fate::refused ? Obstacle::refused_holder : obstacle;
+        }
+        return obstacle;
+    }
+
+    void explain(const std::vector<Holder>& holders) {
+        if (!recovery_.error) { recovery_.obstacle = obstacle_of(holders); }
+        if (recovery_.obstacle == Obstacle::taken_again) { say_holders(holders); }
+        report();
+    }
+
+    // A dying process keeps its sockets for a while, and cannot be named then.
+    void settle() {
+        const Clock::time_point deadline = deadline_after(settle_time);
+        for (os::Milliseconds step(1); held() && left_until(deadline) > step;
+             step = (std::min)(step * 2, os::Milliseconds(50))) {
+            os::pause(step);
+        }
+    }
+
+    template <class Text> void say(Text text) {
+        if constexpr (!std::is_same_v<Log, NoLog>) {
+            ADDR_IN_USE_TRY {
+                const std::string line = text();
+                log_(std::string_view(line));
+            }
+            ADDR_IN_USE_CATCH_ALL {}
+        }
+    }
+
+    void say_holders(const std::vector<Holder>& holders) {
+        say([&] {
+            std::string line = to_string(recovery_.endpoint) + " is held by ";
+            for (const Holder& holder : holders) { line += (&holder == &holders.front() ? "" : ", ") + label(holder); }
+            return line;
+        });
+    }
+
+    void report() {
+        say([&] { return describe(recovery_); });
+    }
+
+    Probe& probe_;
+    Killer& killer_;
+    Log& log_;
+    Recovery& recovery_;
+    std::uint64_t begin_;
+};
+
+} // namespace detail
+
+inline std::string describe(const Recovery& recovery) {
+    std::string text = to_string(recovery.endpoint);
+    if (recovery.error) {
+        return text + " is in use, but who holds it could not be seen (" + recovery.error.message() +
+               "): nobody was ended.";
+    }
+    if (recovery.evictions.empty() && recovery.obstacle == Obstacle::none) {
+        return text + (recovery.retried ? " was in use for a moment, and free at the second start."
+                                        : ": nobody was in the way.");
+    }
+    text += recovery.evictions.empty() ? " is in use." : ": ";
+    for (const Eviction& eviction : recovery.evictions) {
+        text += detail::fate_sentence(eviction) + (&eviction == &recovery.evictions.back() ? "." : "; ");
+    }
+    return text + detail::obstacle_sentence(recovery);
+}
+
+template <class Server, class Probe, class Killer, class Log>
+auto RetryOnAddrInUse<Server, Probe, Killer, Log>::launch(bool again, const Endpoint& endpoint) -> Result {
+    if constexpr (detail::detected<detail::TraitsRestart, Server>) {
+        if (again) { return detail::relaunch<Server>(server_, endpoint); }
+    } else {
+        static_cast<void>(again);
+    }
+    return detail::launch<Server>(server_, endpoint);
+}
+
+template <class Server, class Probe, class Killer, class Log>
+auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoint) -> Result {
+    constexpr bool startable = detail::Startable<std::remove_reference_t<Server>>::value;
+    static_assert(startable,
+                  "retry_on_addr_in_use: a Server needs start(const Endpoint&), start(port) or start(), or to be "
+                  "callable like that, where a port is an integer of at least 16 bits; or specialise ServerTraits.");
+    constexpr bool reports = ADDR_IN_USE_HAS_EXCEPTIONS() || !std::is_void_v<Result> || detail::preflight<Server>;
+    static_assert(!startable || reports, "retry_on_addr_in_use: without exceptions a start that returns void cannot "
+                                         "report a failure. Return an error, or wrap the server in Preflight.");
+    if constexpr (detail::check_policies<Probe, Killer, Log>() && startable && reports) {
+        const std::uint64_t begin = detail::os::now();
+        if (touched_) {
+            recovery_ = Recovery();
+            touched_ = false;
+        }
+        recovery_.endpoint = endpoint;
+        bool spent = false;
+        if constexpr (detail::preflight<Server>) { spent = look_first(begin); }
+        for (bool again = false;; again = true) {
+            ADDR_IN_USE_TRY {
+                if constexpr (detail::tells<Server, detail::Bare<Result>>) {
+                    const int before = detail::os::last_error();
+                    detail::os::last_error(0);
+                    Result result = launch(again, endpoint);
+                    const int error = detail::os::last_error();
+                    if (error == 0) { detail::os::last_error(before); }
+                    const detail::Verdict verdict = detail::judge_value<Server, detail::Bare<Result>>(result, error);
+                    if (verdict == detail::Verdict::success || !recover(verdict, again || spent, begin)) {
+                        return static_cast<Result&&>(result);
+                    }
+                } else {
+                    return launch(again, endpoint);
+                }
+            }
+            ADDR_IN_USE_CATCH_ALL {
+                if (!recover(detail::judge_exception<Server>(), again || spent, begin)) { ADDR_IN_USE_RETHROW; }
+            }
+        }
+    }
+}
+
+// True if the one round that a start may make was spent before it.
+template <class Server, class Probe, class Killer, class Log>
+bool RetryOnAddrInUse<Server, Probe, Killer, Log>::look_first(std::uint64_t begin) noexcept {
+    const detail::KeepLastError keep;
+    ADDR_IN_USE_TRY {
+        detail::Round<Probe, Killer, Log> round(probe_, killer_, log_, recovery_, begin);
+        if (recovery_.endpoint.port() != 0 && round.held()) {
+            touched_ = true;
+            round.run(detail::Verdict::yes);
+        }
+    }
+    ADDR_IN_USE_CATCH_ALL { recovery_.error = std::make_error_code(std::errc::not_enough_memory); }
+    return !recovery_.evictions.empty();
+}
+
+// Called when a start has failed. True if another one is to be made.
+template <class Server, class Probe, class Killer, class Log>
+bool RetryOnAddrInUse<Server, Probe, Killer, Log>::recover(detail::Verdict verdict, bool last,
+                                                           std::uint64_t begin) noexcept {
+    const detail::KeepLastError keep;
+    if (recovery_.endpoint.port() == 0 || (verdict == detail::Verdict::no && !last)) { return false; }
+    touched_ = true;
+    ADDR_IN_USE_TRY {
+        detail::Round<Probe, Killer, Log> round(probe_, killer_, log_, recovery_, begin);
+        if (last) {
+            round.conclude(verdict);
+        } else if (round.run(verdict)) {
+            recovery_.retried = true;
+            return true;
+        }
+    }
+    ADDR_IN_USE_CATCH_ALL { recovery_.error = std::make_error_code(std::errc::not_enough_memory); }
+    return false;
+}
+
+template <class Probe, class Killer, class Log>
+Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log log) {
+    Recovery recovery;
+    recovery.endpoint = endpoint;
+    if constexpr (detail::check_policies<Probe, Killer, Log>()) {
+        const detail::KeepLastError keep;
+        detail::Round<Probe, Killer, Log> round(probe, killer, log, recovery, detail::os::now());
+        if (endpoint.port() != 0 && round.run(detail::Verdict::yes)) { round.verify(); }
+    }
+    return recovery;
+}
+
+// 12  parsers and table readers, the same on every system /////////////////////////////////////////////////////////////
+
+namespace detail {
+
+// A row of a socket table.
+struct Socket {
+    Endpoint local;
+    State state = State::bound;
+    std::uint64_t inode = 0; // 0: no process has it
+    std::uint32_t pid = 0;
+    std::string user;             // on record for the socket; empty: unknown
+    bool v6_only_unknown = false; // the table does not show it
+};
+
+inline bool holds_address(const Socket& socket) noexcept {
+    return socket.state == State::listening || socket.state == State::bound;
+}
+
+// Leaves what is in the way of `wanted`, and of connections only those that could be: where somebody listens, a
+// connection explains nothing, unless the host is unknown and the connection lies where the listener does not.
+inline void keep_conflicting(const Endpoint& wanted, std::vector<Socket>& sockets) {
+    std::vector<Socket> kept;
+    for (const bool connections : {false, true}) {
+        for (Socket& socket : sockets) {
+            if (holds_address(socket) == connections || !conflicts(wanted, socket.local)) { continue; }
+            bool needless = false;
+            for (const Socket& other : kept) {
+                needless = needless || (connections && Access::covers(other.local, socket.local, wanted) &&
+                                        (holds_address(other) || other.state == socket.state));
+            }
+            if (!needless) { kept.push_back(std::move(socket)); }
+        }
+    }
+    sockets = std::move(kept);
+}
+
+// One Holder for each process, from rows that carry their owner's pid, and one for each row without a visible owner.
+inline std::vector<Holder> gather(const Endpoint& wanted, const std::vector<Socket>& sockets,
+                                  const std::vector<Holder>& processes) {
+    // With the host unknown, a process is surely in the way only if its sockets cover all others. So the row to show of
+    // a process is one that another process does not cover; the rule that compares what is shown then sees it.
+    const auto covered_by = [&](std::uint32_t pid, const Socket& socket) {
+        for (const Socket& own : sockets) {
+            if (own.pid == pid && holds_address(own) && Access::covers(own.local, socket.local, wanted)) {
+                return true;
+            }
+        }
+        return false;
+    };
+    std::vector<Holder> holders;
+    for (const bool disputed : {true, false}) {
+        for (const Socket& socket : sockets) {
+            bool is_disputed = false;
+            for (const Holder& process : processes) {
+                is_disputed = is_disputed || (process.pid != socket.pid && !covered_by(process.pid, socket));
+            }
+            bool known = false;
+            for (const Holder& holder : holders) { known = known || (holder.pid != 0 && holder.pid == socket.pid); }
+            if (is_disputed != disputed || known) { continue; }
+            Holder holder;
+            for (const Holder& process : processes) {
+                if (process.pid == socket.pid && socket.pid != 0) { holder = process; }
+            }
+            Endpoint narrow = socket.local;
+            if (socket.v6_only_unknown && !conflicts(wanted, narrow.v6_only(true))) {
+                holder = Holder(); // it may lie beside the address: who it is must not matter
+            }
+            holder.socket = socket.local;
+            holder.state = socket.state;
+            holder.socket_user = socket.user;
+            holder.user = holder.pid == 0 ? socket.user : holder.user;
+            holders.push_back(std::move(holder));
+        }
+    }
+    return holders;
+}
+
+template <class Number> Number read_bytes(const unsigned char* bytes) noexcept {
+    Number number;
+    std::memcpy(&number, bytes, sizeof number);
+    return number;
+}
+
+// A reply to a NETLINK_SOCK_DIAG dump: rows are appended for the port and transport of `wanted`. True if more is to
+// come. The layout is that of <linux/netlink.h> and <linux/inet_diag.h> (a test compares every offset). A dump that
+// fails says so inside NLMSG_DONE, not by NLMSG_ERROR (netlink_dump_done in net/netlink/af_netlink.c).
+inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoint& wanted,
+                      std::vector<Socket>& sockets, std::error_code& error) {
+    constexpr std::size_t header = 16;
+    constexpr std::size_t row = 72;
+    constexpr std::uint16_t message_error = 2;
+    constexpr std::uint16_t message_done = 3;
+    constexpr std::uint16_t message_row = 20;
+    constexpr std::uint16_t attribute_v6_only = 11;
+    while (size != 0) {
+        const std::size_t length = size < header ? 0 : read_bytes<std::uint32_t>(bytes);
+        if (length < header || length > size) {
+            error = std::make_error_code(std::errc::bad_message);
+            return false;
+        }
+        const auto type = read_bytes<std::uint16_t>(bytes + 4);
+        const unsigned char* const body = bytes + header;
+        if (type == message_error || type == message_done) {
+            const int code = length < header + 4 ? 0 : read_bytes<std::int32_t>(body);
+            if (code < 0) { error.assign(-code, std::system_category()); }
+            return false;
+        }
+        if (type == message_row) {
+            if (length < header + row) {
+                error = std::make_error_code(std::errc::bad_message);
+                return false;
+            }
+            constexpr unsigned char family_v6 = 10;
+            const bool v6 = body[0] == family_v6;
+            const auto port = static_cast<std::uint16_t>(body[4] * 256U + body[5]);
+            bool v6_only = false;
+            for (std::size_t at = row; at + 4 <= length - header;) {
+                const auto attribute = read_bytes<std::uint16_t>(body + at);
+                if (attribute < 4 || attribute > length - header - at) { break; }
+                if (read_bytes<std::uint16_t>(body + at + 2) == attribute_v6_only && attribute > 4) {
+                    v6_only = body[at + 4] != 0;
+                }
+                at += (attribute + 3U) & ~3U;
+            }
+            if (port == wanted.port()) {
+                Address address = v4_any;
+                std::memcpy(v6 ? address.data() : address.data() + 12, body + 8, v6 ? 16 : 4);
+                Socket socket;
+                socket.inode = read_bytes<std::uint32_t>(body + 68);
+                socket.local = Access::endpoint(v6, address, port, wanted.transport(),
+                                                read_bytes<std::uint32_t>(body + 40), v6_only);
+                constexpr unsigned char state_closed = 7; // bound, of TCP (since Linux 6.8) and UDP
+                constexpr unsigned char state_listen = 10;
+                socket.state = body[1] == state_listen   ? State::listening
+                               : body[1] == state_closed ? State::bound
+                               : socket.inode != 0       ? State::connected
+                                                         : State::lingering;
+                if (socket.inode != 0) { socket.user = std::to_string(read_bytes<std::uint32_t>(body + 64)); }
+                sockets.push_back(std::move(socket));
+            }
+        }
+        const std::size_t step = (std::min)(size, (length + 3U) & ~std::size_t{3});
+        bytes += step;
+        size -= step;
+    }
+    return true;
+}
+
+// The number in a link of /proc/PID/fd, "socket:[4242]"; 0 if it is another kind of descriptor.
+inline std::uint64_t socket_inode(std::string_view link) noexcept {
+    std::uint64_t inode = 0;
+    return take(link, "socket:[") && take_number(link, inode) && link == "]" ? inode : 0;
+}
+
+// What /proc/PID/stat says (man 5 proc_pid_stat).
+struct ProcessStat {
+    char state = '?';
+    std::uint32_t parent = 0;
+    bool terminal = false;
+    std::uint32_t threads = 0;
+    std::uint64_t start_time = 0; // clock ticks since boot; 0 if the text is not understood
+};
+
+inline ProcessStat read_stat(std::string_view text) {
+    ProcessStat stat;
+    // The name may hold anything, a ')' too: the last one ends it.
+    std::size_t at = text.rfind(") ");
+    for (int field = 3; at != std::string_view::npos && field <= 22; ++field) {
+        text.remove_prefix(at + (field == 3 ? 2 : 1));
+        at = text.find(' ');
+        std::string_view value = text.substr(0, at);
+        if (field == 3) {
+            stat.state = value.empty() ? '?' : value[0];
+        } else if (field == 4) {
+            take_number(value, stat.parent);
+        } else if (field == 7) {
+            stat.terminal = value != "0";
+        } else if (field == 20) {
+            take_number(value, stat.threads);
+        } else if (field == 22) {
+            take_number(value, stat.start_time);
+        }
+    }
+    return stat;
+}
+
+// The numbers after "KEY:" in a file like /proc/PID/status.
+inline std::vector<std::uint32_t> status_numbers(std::string_view text, std::string_view key) {
+    std::vector<std::uint32_t> numbers;
+    while (!text.empty()) {
+        std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix((std::min)(text.size(), line.size() + 1));
+        if (!take(line, key) || !take(line, ":")) { continue; }
+        std::uint32_t number = 0;
+        while (take(line, "\t") || take(line, " ") || take_number(line, number)) {
+            if (line.empty() || line[0] == '\t' || line[0] == ' ') { numbers.push_back(number); }
+        }
+    }
+    return numbers;
+}
+
+inline bool ends_with(std::string_view text, std::string_view end) noexcept {
+    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+// The system service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it; empty for a process
+// of a person's session.
+inline std::string read_cgroup(std::string_view text) {
+    while (!text.empty()) {
+        std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix((std::min)(text.size(), line.size() + 1));
+        const std::string_view path = line.substr((std::min)(line.size(), line.find('/')));
+        std::string_view found;
+        std::string_view parent;
+        for (std::size_t at = 0; at < path.size();) {
+            const std::size_t end = (std::min)(path.size(), path.find('/', at + 1));
+            const std::string_view name = path.substr(at + 1, end - at - 1);
+            const bool container = parent == "docker" || name.substr(0, 8) == "kubepods" ||
+                                   (ends_with(name, ".scope") &&
+                                    (name.substr(0, 7) == "docker-" || name.substr(0, 7) == "libpod-" ||
+                                     name.substr(0, 5) == "crio-" || name.substr(0, 15) == "cri-containerd-"));
+            if (container || parent.substr(0, 8) == "kubepods" ||
+                (ends_with(name, ".service") && path.substr(0, at).find("/system.slice") != std::string_view::npos)) {
+                found = path.substr(0, end);
+            }
+            parent = name;
+            at = end;
+        }
+        if (!found.empty()) { return std::string(found); }
+    }
+    return "";
+}
+
+inline std::string stop_advice(std::string_view service) {
+    const std::string name = printable(base_name(service), 128);
+    if (ends_with(service, ".service")) { return "it belongs to the service " + name + ": systemctl stop " + name; }
+    const bool pod =
+        service.find("kubepods") != std::string_view::npos || service.find("crio-") != std::string_view::npos;
+    return "it runs in a container (" + name + "): " +
+           (pod                                                 ? "delete the pod"
+            : service.find("libpod-") != std::string_view::npos ? "podman stop"
+                                                                : "docker stop");
+}
+
+// The output of lsof -F pcuftPTn for internet sockets (man 8 lsof, OUTPUT FOR OTHER PROGRAMS). False if it is not.
+inline bool read_lsof(std::string_view text, Transport transport, std::vector<Socket>& sockets,
+                      std::vector<Holder>& processes) {
+    std::string_view type;
+    std::string_view protocol;
+    bool listening = false;
+    std::string_view name;
+    const auto finish_file = [&] {
+        const bool v6 = type == "IPv6";
+        std::string local(name.substr(0, name.find("->")));
+        const bool any = take(name, "*:");
+        if (any) { local = (v6 ? "[::]:" : "0.0.0.0:") + std::string(name); }
+        const std::optional<Endpoint> endpoint = Endpoint::parse(local);
+        const bool wanted = protocol == (transport == Transport::tcp ? "TCP" : "UDP") && (v6 || type == "IPv4");
+        if (wanted && endpoint && Access::host_known(*endpoint)) {
+            Socket socket;
+            socket.local = Endpoint(endpoint->host(), endpoint->port(), transport);
+            socket.state = listening                                   ? State::listening
+                           : name.find("->") != std::string_view::npos ? State::connected
+                                                                       : State::bound;
+            socket.pid = processes.back().pid;
+            socket.v6_only_unknown = v6 && any;
+            sockets.push_back(std::move(socket));
+        }
+        type = protocol = name = {};
+        listening = false;
+    };
+    while (!text.empty()) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix((std::min)(text.size(), line.size() + 1));
+        const char field = line.empty() ? '\0' : line[0];
+        const std::string_view value = line.substr(line.empty() ? 0 : 1);
+        if (field == 'p') {
+            if (!processes.empty()) { finish_file(); }
+            processes.emplace_back();
+            if (!to_number(value, processes.back().pid)) { return false; }
+        } else if (processes.empty()) {
+            return false;
+        } else if (field == 'f') {
+            finish_file();
+        } else if (field == 'c') {
+            processes.back().name = value;
+        } else if (field == 'u') {
+            processes.back().user = value;
+        } else if (field == 't') {
+            type = value;
+        } else if (field == 'P') {
+            protocol = value;
+        } else if (field == 'n') {
+            name = value;
+        } else if (field == 'T') {
+            listening = listening || value == "ST=LISTEN";
+        }
+    }
+    if (!processes.empty()) { finish_file(); }
+    return true;
+}
+
+inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }
+
+} // namespace detail
+
+// 13  POSIX: terminal, log, lsof //////////////////////////////////////////////////////////////////////////////////////
+
+#if ADDR_IN_USE_OS_POSIX()
+namespace detail::os {
+
+inline int last_error() noexcept { return errno; }
+inline void last_error(int value) noexcept { errno = value; }
+
+inline Handle::~Handle() {
+    if (value_ != -1) {
+        const KeepLastError keep;
+        ::close(descriptor());
+    }
+}
+
+inline std::uint32_t self() noexcept { return static_cast<std::uint32_t>(::getpid()); }
+inline bool privileged() noexcept { return ::geteuid() == 0; }
+
+inline void pause(Milliseconds time) noexcept { ::poll(nullptr, 0, static_cast<int>(time.count())); }
+
+// For poll(), which takes an int and -1 for ever.
+inline int poll_time(Milliseconds time) noexcept {
+    return time <= Milliseconds(0) ? 0 : time < Milliseconds(INT32_MAX) ? static_cast<int>(time.count()) : INT32_MAX;
+}
+
+// Whether `pid` can be signalled at all: kill() takes 0 and negative numbers for whole groups of processes.
+inline bool is_target(std::uint32_t pid) noexcept { return pid > 1 && pid <= INT32_MAX && pid != self(); }
+
+// Appends what can be read until the end of the file, `most` bytes or the deadline.
+inline std::error_code read_all(const Handle& file, std::string& text, std::size_t most, Clock::time_point deadline) {
+    std::array<char, 4096> buffer;
+    while (text.size() < most) {
+        pollfd ready{file.descriptor(), POLLIN, 0};
+        const int polled = ::poll(&ready, 1, poll_time(left_until(deadline)));
+        if (polled == 0) { return std::make_error_code(std::errc::timed_out); }
+        const ssize_t size = polled < 0 ? -1 : ::read(file.descriptor(), buffer.data(), buffer.size());
+        if (size == 0) { return {}; }
+        if (size < 0 && errno != EINTR) { return system_error(errno); }
+        text.append(buffer.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
+    }
+    return std::make_error_code(std::errc::file_too_large);
+}
+
+inline void write_line(std::string_view line) {
+    std::string text(line);
+    text += '\n';
+    // A write to a closed pipe raises SIGPIPE for this thread. It is held back here, and taken away if it came from us.
+    sigset_t pipe_only;
+    sigset_t before;
+    sigset_t pending;
+    ::sigemptyset(&pipe_only);
+    ::sigaddset(&pipe_only, SIGPIPE);
+    ::sigpending(&pending);
+    const bool was_pending = ::sigismember(&pending, SIGPIPE) == 1;
+    ::pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    for (std::string_view rest = text; !rest.empty();) {
+        const ssize_t size = ::write(STDERR_FILENO, rest.data(), rest.size());
+        if (size < 0 && errno != EINTR) {
+            break; // there is nobody to tell
+        }
+        rest.remove_prefix(size < 0 ? 0 : static_cast<std::size_t>(size));
+    }
+    ::sigpending(&pending);
+    if (!was_pending && ::sigismember(&pending, SIGPIPE) == 1) {
+        int signal = 0;
+        ::sigwait(&pipe_only, &signal);
+    }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+inline bool ask_on_terminal(const std::string& question, Milliseconds timeout) {
+    const Clock::time_point deadline = deadline_after(timeout);
+    const Handle terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
+    // A background process would be stopped by the terminal as soon as it touched it.
+    if (!terminal || ::tcgetpgrp(terminal.descriptor()) != ::getpgrp() ||
+        ::tcflush(terminal.descriptor(), TCIFLUSH) != 0 ||
+        ::write(terminal.descriptor(), question.data(), question.size()) != static_cast<ssize_t>(question.size())) {
+        return false;
+    }
+    std::string answer;
+    while (answer.empty() || (answer.back() != '\n' && answer.back() != '\r')) {
+        pollfd ready{terminal.descriptor(), POLLIN, 0};
+        const int polled = ::poll(&ready, 1, poll_time(left_until(deadline)));
+        char c = 0;
+        if (polled < 0 && errno == EINTR) { continue; }
+        if (polled <= 0 || ::read(terminal.descriptor(), &c, 1) != 1) { return false; }
+        answer += c;
+    }
+    answer.pop_back();
+    return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
+}
+
+inline std::vector<Holder> list_holders_by_tool(const Endpoint& endpoint, Milliseconds timeout,
+                                                std::error_code& error) {
+    const Clock::time_point deadline = deadline_after(timeout);
+    const char* program = nullptr;
+    for (const char* path : {"/usr/bin/lsof", "/usr/sbin/lsof", "/usr/local/bin/lsof", "/bin/lsof", "/sbin/lsof"}) {
+        program = program == nullptr && ::access(path, X_OK) == 0 ? path : program;
+    }
+    int ends[2];
+    if (program == nullptr || ::pipe(ends) != 0) {
+        error = program == nullptr ? std::make_error_code(std::errc::no_such_file_or_directory) : system_error(errno);
+        return {};
+    }
+    const Handle output(ends[0]);
+    Handle input(ends[1]);
+    ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    std::string name = program;
+    std::string select =
+        (endpoint.transport() == Transport::tcp ? "-iTCP:" : "-iUDP:") + std::to_string(endpoint.port());
+    std::string options = "-nPlw";
+    std::string format = "-FpcuftPTn";
+    std::string locale = "LC_ALL=C";
+    char* const arguments[] = {name.data(), options.data(), select.data(), format.data(), nullptr};
+    char* const environment[] = {locale.data(), nullptr};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawnattr_init(&attributes);
+    ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    sigset_t none;
+    sigset_t usual;
+    ::sigemptyset(&none);
+    ::sigemptyset(&usual);
+    ::sigaddset(&usual, SIGCHLD);
+    ::sigaddset(&usual, SIGPIPE);
+    ::sigaddset(&usual, SIGTERM);
+    ::posix_spawnattr_setsigmask(&attributes, &none);
+    ::posix_spawnattr_setsigdefault(&attributes, &usual);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    pid_t child = 0;
+    error = system_error(::posix_spawn(&child, program, &actions, &attributes, arguments, environment));
+    ::posix_spawnattr_destroy(&attributes);
+    ::posix_spawn_file_actions_destroy(&actions);
+    input = Handle();
+    if (error) { return {}; }
+    std::string text;
+    constexpr std::size_t most = 16 << 20;
+    error = read_all(output, text, most, deadline);
+    if (error) {
+        ::kill(child, SIGKILL); // ours, and not waited for yet: the pid is its own
+    }
+    // Where SIGCHLD is ignored, or the program's handler was faster, there is no status: the output must do.
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    std::vector<Socket> sockets;
+    std::vector<Holder> processes;
+    // lsof returns 1 for "nothing found" as well as for an error.
+    if (!error &&
+        (!WIFEXITED(status) || WEXITSTATUS(status) > 1 || !read_lsof(text, endpoint.transport(), sockets, processes))) {
+        error = std::make_error_code(std::errc::bad_message);
+    }
+    if (error) { return {}; }
+    keep_conflicting(endpoint, sockets);
+    bool found = false;
+    for (const Socket& socket : sockets) { found = found || holds_address(socket); }
+    if (!found || !Access::host_known(endpoint)) {
+        // What lsof does not show may be in the way: another user's socket, or one that is bound and does not listen.
+        Socket unseen;
+        unseen.local = endpoint;
+        sockets.push_back(std::move(unseen));
+    }
+    for (Holder& process : processes) {
+        if (Holder known = identify(process.pid); known.start_time != 0) { process = std::move(known); }
+    }
+    return gather(endpoint, sockets, processes);
+}
+
+} // namespace detail::os
+
+inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
+    std::uint32_t index = 0;
+    std::array<char, IF_NAMESIZE> name{};
+    if (to_number(scope, index) || scope.empty() || scope.size() >= name.size()) { return index; }
+    const KeepLastError keep;
+    std::memcpy(name.data(), scope.data(), scope.size());
+    return ::if_nametoindex(name.data());
+}
+#endif // POSIX
+
+// 14  Linux ///////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+#if ADDR_IN_USE_OS_LINUX()
+namespace detail::os {
+
+// Nanoseconds since boot, the clock of /proc/PID/stat: time that the machine slept counts.
+inline std::uint64_t now() noexcept {
+    timespec time{};
+    ::clock_gettime(CLOCK_BOOTTIME, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * 1000000000 + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept {
+    // A start time is cut to whole ticks, 10 ms as a rule: within the tick nobody can tell.
+    const auto tick = 1000000000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    return holder.start_time > moment / tick;
+}
+
+// Calls visit(name) for each number in a directory of /proc; false from it ends the walk.
+template <class Visit> int each_number(const Handle& directory, Visit visit) {
+    constexpr std::size_t name_offset = 19; // struct linux_dirent64, man 2 getdents
+    alignas(8) std::array<unsigned char, 16384> buffer;
+    for (;;) {
+        const long size = ::syscall(SYS_getdents64, directory.descriptor(), buffer.data(), buffer.size());
+        if (size <= 0) { return size < 0 ? errno : 0; }
+        for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
+            const char* const name = reinterpret_cast<const char*>(&buffer[at + name_offset]);
+            if (*name >= '0' && *name <= '9' && !visit(name)) { return 0; }
+            at += read_bytes<std::uint16_t>(&buffer[at + 16]);
+        }
+    }
+}
+
+inline Handle open_directory(int at, const char* path) noexcept {
+    return Handle(::openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+inline std::string read_link(int at, const char* path) {
+    std::array<char, 4096> target; // PATH_MAX
+    const ssize_t size = ::readlinkat(at, path, target.data(), target.size());
+    return std::string(target.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
+}
+
+inline std::string read_file(int at, const char* path, std::size_t most = 1 << 20) {
+    std::string text;
+    const Handle file(::openat(at, path, O_RDONLY | O_CLOEXEC));
+    std::array<char, 4096> buffer;
+    while (file && text.size() < most) {
+        const ssize_t size = ::read(file.descriptor(), buffer.data(), (std::min)(buffer.size(), most - text.size()));
+        if (size <= 0) { break; }
+        text.append(buffer.data(), static_cast<std::size_t>(size));
+    }
+    return text;
+}
+
+inline std::string proc_path(std::uint32_t pid, const char* rest) {
+    return "/proc/" + std::to_string(pid) + '/' + rest;
+}
+
+inline ProcessStat stat_of(std::uint32_t pid) { return read_stat(read_file(AT_FDCWD, proc_path(pid, "stat").c_str())); }
+
+inline std::uint32_t parent(std::uint32_t pid) { return stat_of(pid).parent; }
+inline bool on_terminal(std::uint32_t pid) { return stat_of(pid).terminal; }
+inline std::string service(std::uint32_t pid) {
+    return read_cgroup(read_file(AT_FDCWD, proc_path(pid, "cgroup").c_str()));
+}
+
+inline std::uint32_t tracer() {
+    const auto numbers = status_numbers(read_file(AT_FDCWD, "/proc/self/status"), "TracerPid");
+    return numbers.empty() ? 0 : numbers[0];
+}
+
+// All through one descriptor of /proc/PID, so all of one process: after its death every read fails.
+inline Holder identify(std::uint32_t pid, const Handle& directory) {
+    Holder holder;
+    const int at = directory.descriptor();
+    if (directory) {
+        const std::string stat = read_file(at, "stat");
+        holder.pid = pid;
+        holder.start_time = read_stat(stat).start_time;
+        const std::size_t open = stat.find('(');
+        const std::size_t close = stat.rfind(')');
+        if (open < close && close != std::string::npos) { holder.name = stat.substr(open + 1, close - open - 1); }
+        holder.executable = read_link(at, "exe");
+        constexpr std::size_t most = 4096;
+        holder.command_line = read_file(at, "cmdline", most);
+        while (!holder.command_line.empty() && holder.command_line.back() == '\0') { holder.command_line.pop_back(); }
+        for (char& c : holder.command_line) { c = c == '\0' ? ' ' : c; }
+        const auto users = status_numbers(read_file(at, "status"), "Uid");
+        holder.user = users.size() < 2 ? "" : std::to_string(users[1]);
+    }
+    return holder;
+}
+
+inline Holder identify(std::uint32_t pid) {
+    return identify(pid, open_directory(AT_FDCWD, proc_path(pid, "").c_str()));
+}
+
+inline bool same_user(std::uint32_t pid) {
+    const auto users = status_numbers(read_file(AT_FDCWD, proc_path(pid, "status").c_str()), "Uid");
+    bool same = users.size() == 4;
+    for (std::size_t i = 0; i < 3 && same; ++i) { same = users[i] == ::geteuid(); }
+    // A user that this namespace does not know is shown as the overflow user, and so may be anybody (man 7
+    // user_namespaces). Only the first namespace maps all.
+    constexpr std::uint32_t overflow = 65534;
+    const auto map = status_numbers(':' + read_file(AT_FDCWD, "/proc/self/uid_map"), "");
+    return same && (users[0] != overflow || (map.size() == 3 && map[2] == UINT32_MAX));
+}
+
+inline bool same_executable(std::uint32_t pid) {
+    const std::string path = proc_path(pid, "exe");
+    struct ::stat ours {};
+    struct ::stat theirs {};
+    if (::stat("/proc/self/exe", &ours) != 0 || ::stat(path.c_str(), &theirs) != 0) { return false; }
+    if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) { return true; }
+    constexpr std::string_view deleted = " (deleted)";
+    const std::string our_path = read_link(AT_FDCWD, "/proc/self/exe");
+    const std::string their_path = read_link(AT_FDCWD, path.c_str());
+    return ends_with(their_path, deleted) && their_path == our_path + std::string(deleted) && same_user(pid);
+}
+
+inline bool same_command_line(std::uint32_t pid) {
+    constexpr std::size_t most = 4 << 20; // beyond the kernel's limit for arguments (man 2 execve)
+    const std::string ours = read_file(AT_FDCWD, "/proc/self/cmdline", most);
+    return !ours.empty() && ours.size() < most && ours == read_file(AT_FDCWD, proc_path(pid, "cmdline").c_str(), most);
+}
+
+inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() {
+    std::pair<std::uint16_t, std::uint16_t> range{1024, 65535}; // unknown: it may be any
+    const auto numbers = status_numbers(':' + read_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range"), "");
+    if (numbers.size() == 2 && numbers[0] <= numbers[1] && numbers[1] <= 65535) {
+        range = {static_cast<std::uint16_t>(numbers[0]), static_cast<std::uint16_t>(numbers[1])};
+    }
+    return range;
+}
+
+// The states of a dump are bits. Asked for anything but listening sockets, the kernel walks its whole table of
+// connections (inet_diag_dump_icsk in net/ipv4/inet_diag.c): 0.06 ms against 0.6 ms idle, and 20 ms with 50,000 of
+// them.
+inline constexpr std::uint32_t diag_listening = 1U << 10;
+inline constexpr std::uint32_t diag_unconnected_udp = 1U << 7;
+inline constexpr std::uint32_t diag_bound = 1U << 13; // since Linux 6.8, ignored before
+inline constexpr std::uint32_t diag_all = 0xffff;
+
+// Appends the sockets on the port of `wanted`, of both families: a dual-stack one is in the way of IPv4 too.
+inline std::error_code dump_sockets(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& sockets) {
+    constexpr int netlink_sock_diag = 4;
+    const Handle netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, netlink_sock_diag));
+    constexpr timeval patience{2, 0}; // some emulations of Linux never answer
+    if (!netlink || ::setsockopt(netlink.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) {
+        return system_error(errno);
+    }
+    for (const unsigned char family : {std::uint8_t{2}, std::uint8_t{10}}) { // AF_INET, AF_INET6
+        // struct nlmsghdr and struct inet_diag_req_v2
+        alignas(4) std::array<unsigned char, 72> request{};
+        const auto put = [&](std::size_t at, auto value) { std::memcpy(&request[at], &value, sizeof value); };
+        put(0, static_cast<std::uint32_t>(request.size()));
+        put(4, std::uint16_t{20});        // SOCK_DIAG_BY_FAMILY
+        put(6, std::uint16_t{1 | 0x300}); // NLM_F_REQUEST | NLM_F_DUMP
+        request[16] = family;
+        request[17] = wanted.transport() == Transport::tcp ? 6 : 17; // IPPROTO_TCP, IPPROTO_UDP
+        put(20, states);
+        request[24] = static_cast<unsigned char>(wanted.port() >> 8);
+        request[25] = static_cast<unsigned char>(wanted.port() & 255);
+        if (::send(netlink.descriptor(), request.data(), request.size(), 0) < 0) { return system_error(errno); }
+        std::error_code error;
+        alignas(8) std::array<unsigned char, 32768> reply; // no dump message is larger
+        for (bool more = true; more;) {
+            const ssize_t size = ::recv(netlink.descriptor(), reply.data(), reply.size(), MSG_TRUNC);
+            if (size < 0 && errno == EINTR) { continue; }
+            if (size <= 0 || static_cast<std::size_t>(size) > reply.size()) {
+                return size < 0 ? system_error(errno == EAGAIN ? ETIMEDOUT : errno)
+                                : std::make_error_code(std::errc::bad_message);
+            }
+            more = read_diag(reply.data(), static_cast<std::size_t>(size), wanted, sockets, error);
+        }
+        if (error) { return error; }
+    }
+    return {};
+}
+
+// Calls visit(inode, name) for each socket in a directory of descriptors. Returns why it could not be read, if so.
+template <class Visit> int each_socket(int at, const char* path, Visit visit) {
+    const Handle directory = open_directory(at, path);
+    int refusal = directory ? 0 : errno;
+    if (!directory) { return refusal; }
+    const int failure = each_number(directory, [&](const char* name) {
+        std::array<char, 64> link;
+        // Not stat(): that would follow the link, to a network file system that hangs perhaps.
+        const ssize_t size = ::readlinkat(directory.descriptor(), name, link.data(), link.size());
+        if (size < 0) {
+            refusal = errno == EACCES || errno == EPERM ? errno : 0;
+            return refusal == 0; // without the right to one there is none to the next
+        }
+        const std::uint64_t inode = socket_inode({link.data(), static_cast<std::size_t>(size)});
+        return inode == 0 || visit(inode, name);
+    });
+    return refusal != 0 ? refusal : failure;
+}
+
+inline bool out_of_resources(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+
+// Why /proc may not be believed: it is missing, or another namespace's, where our numbers name strangers.
+inline std::error_code check_proc(const Handle& proc) {
+    struct ::statfs file_system {};
+    if (!proc) { return system_error(errno); }
+    constexpr auto proc_magic = 0x9fa0; // PROC_SUPER_MAGIC, man 2 statfs
+    if (::fstatfs(proc.descriptor(), &file_system) != 0 || file_system.f_type != proc_magic) {
+        return std::make_error_code(std::errc::no_such_device);
+    }
+    const std::string status = read_file(proc.descriptor(), "self/status");
+    const auto pid = status_numbers(status, "Pid");
+    const auto in_namespaces = status_numbers(status, "NSpid"); // one number for each namespace down to ours
+    return pid.size() == 1 && pid[0] == self() && in_namespaces.size() <= 1
+               ? std::error_code()
+               : std::make_error_code(std::errc::no_such_process);
+}
+
+// Gives the rows their owners: one copy for each process that has the socket. Of a process without the right to look
+// at it, nothing is known.
+inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Holder>& processes) {
+    const Handle proc = open_directory(AT_FDCWD, "/proc");
+    if (const std::error_code error = check_proc(proc)) { return error; }
+    std::vector<Socket> owned;
+    std::vector<bool> found(sockets.size());
+    int failure = 0;
+    const auto look_at = [&](const std::string& path, std::string_view process) {
+        const int error = each_socket(proc.descriptor(), path.c_str(), [&](std::uint64_t inode, const char* name) {
+            for (std::size_t i = 0; i < sockets.size(); ++i) {
+                if (sockets[i].inode != inode) { continue; }
+                Socket socket = sockets[i];
+                take_number(process, socket.pid);
+                const Handle directory = open_directory(proc.descriptor(), std::to_string(socket.pid).c_str());
+                Holder holder = identify(socket.pid, directory);
+                // Read once more, after the facts and through the same directory: only then are they the holder's.
+                const std::string link = path.substr(path.find('/') + 1) + '/' + name;
+                if (socket_inode(read_link(directory.descriptor(), link.c_str())) != inode) { continue; }
+                found[i] = true;
+                bool known_process = false;
+                for (const Holder& known : processes) { known_process = known_process || known.pid == holder.pid; }
+                if (!known_process) { processes.push_back(std::move(holder)); }
+                bool known_row = false;
+                for (const Socket& known : owned) {
+                    known_row = known_row ||
+                                (known.pid == socket.pid && known.local == socket.local && known.state == socket.state);
+                }
+                if (!known_row) { owned.push_back(std::move(socket)); }
+            }
+            return true;
+        });
+        failure = out_of_resources(error) ? error : failure;
+    };
+    // A thread may have a descriptor table of its own, and then its sockets are in no other place (CLONE_FILES, man 2
+    // clone); so are those of the threads left when the first one has ended.
+    for (const bool threads : {false, true}) {
+        bool complete = true;
+        for (std::size_t i = 0; i < sockets.size(); ++i) { complete = complete && (found[i] || sockets[i].inode == 0); }
+        if (complete) { break; }
+        ::lseek(proc.descriptor(), 0, SEEK_SET);
+        const int error = each_number(proc, [&](const char* pid) {
+            if (!threads) {
+                look_at(std::string(pid) + "/fd", pid);
+                return failure == 0;
+            }
+            const std::string tasks = std::string(pid) + "/task";
+            const Handle directory = open_directory(proc.descriptor(), tasks.c_str());
+            if (!directory) {
+                failure = out_of_resources(errno) ? errno : failure;
+                return failure == 0;
+            }
+            each_number(directory, [&](const char* thread) {
+                look_at(tasks + '/' + thread + "/fd", pid);
+                return failure == 0;
+            });
+            return failure == 0;
+        });
+        if (failure != 0 || error != 0) { return system_error(failure != 0 ? failure : error); }
+    }
+    for (std::size_t i = 0; i < sockets.size(); ++i) {
+        if (!found[i]) { owned.push_back(std::move(sockets[i])); }
+    }
+    sockets = std::move(owned);
+    return {};
+}
+
+// Keeps the rows for which `test` says so.
+template <class Test> void keep_if(std::vector<Socket>& sockets, Test test) {
+    std::vector<Socket> kept;
+    for (Socket& socket : sockets) {
+        if (test(socket)) { kept.push_back(std::move(socket)); }
+    }
+    sockets = std::move(kept);
+}
+
+inline bool has_inode(const std::vector<Socket>& sockets, std::uint64_t inode, State state) noexcept {
+    for (const Socket& socket : sockets) {
+        if (socket.inode == inode && socket.state == state) { return true; }
+    }
+    return false;
+}
+
+inline bool shows_bound_sockets() noexcept {
+    struct ::utsname system {};
+    std::string_view release = ::uname(&system) == 0 ? system.release : "";
+    unsigned major = 0;
+    unsigned minor = 0;
+    return take_number(release, major) && take(release, ".") && take_number(release, minor) &&
+           (major > 6 || (major == 6 && minor >= 8));
+}
+
+// The rows in the way of `wanted`, of the state that holds the address most firmly.
+inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>& sockets) {
+    const bool tcp = wanted.transport() == Transport::tcp;
+    if (tcp && Access::host_known(wanted)) {
+        const std::error_code error = dump_sockets(wanted, diag_listening, sockets);
+        keep_conflicting(wanted, sockets);
+        if (error || !sockets.empty()) { return error; }
+    }
+    const auto is_bound_only = [&](const Socket& socket) { return tcp && socket.state == State::bound; };
+    std::vector<Socket> before;
+    for (const bool again : {false, true}) {
+        sockets.clear();
+        if (const std::error_code error = dump_sockets(wanted, diag_all, sockets)) { return error; }
+        if (again) {
+            keep_if(sockets, [&](const Socket& socket) {
+                return !is_bound_only(socket) || has_inode(before, socket.inode, State::bound);
+            });
+        }
+        keep_conflicting(wanted, sockets);
+        before = sockets;
+        keep_if(before, is_bound_only);
+        if (before.empty() || again) { break; }
+        pause(Milliseconds(50)); // a client between bind() and connect() is in nobody's way for long
+    }
+    if (tcp && !Access::host_known(wanted) && !shows_bound_sockets()) {
+        for (const Socket& socket : sockets) {
+            const Reach reach = Access::reach(socket.local);
+            if (holds_address(socket) && reach.v4 != Reach::all && reach.v6 != Reach::all) {
+                Socket unseen; // on another address, perhaps
+                unseen.local = wanted;
+                sockets.push_back(std::move(unseen));
+                break;
+            }
+        }
+    }
+    return {};
+}
+
+inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
+    std::vector<Socket> sockets;
+    std::vector<Holder> processes;
+    error = list_sockets(endpoint, sockets);
+    if (error || sockets.empty()) { return {}; }
+    error = find_owners(sockets, processes);
+    if (error) { return {}; }
+    bool ownerless = false;
+    for (const Socket& socket : sockets) { ownerless = ownerless || (socket.pid == 0 && socket.inode != 0); }
+    if (ownerless) { // closed while we looked, perhaps
+        std::vector<Socket> still;
+        error = dump_sockets(endpoint, diag_all, still);
+        keep_if(sockets, [&](const Socket& socket) {
+            return socket.pid != 0 || socket.inode == 0 || has_inode(still, socket.inode, socket.state);
+        });
+    }
+    return error ? std::vector<Holder>() : gather(endpoint, sockets, processes);
+}
+
+inline bool held(const Endpoint& endpoint) {
+    std::vector<Socket> sockets;
+    const bool tcp = endpoint.transport() == Transport::tcp;
+    const std::error_code error = dump_sockets(endpoint, tcp ? diag_listening : diag_unconnected_udp, sockets);
+    keep_conflicting(endpoint, sockets);
+    return !error && !sockets.empty();
+}
+
+inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
+    std::vector<Socket> sockets;
+    const bool tcp = socket.transport() == Transport::tcp;
+    error = dump_sockets(socket, tcp ? diag_listening | diag_bound : diag_unconnected_udp, sockets);
+    keep_if(sockets, [&](const Socket& row) { return row.inode != 0 && same_address(row.local, socket); });
+    if (error || sockets.empty()) { return false; }
+    bool found = false;
+    const auto look_at = [&](const std::string& path) {
+        return each_socket(AT_FDCWD, path.c_str(), [&](std::uint64_t inode, const char*) {
+            for (const Socket& row : sockets) { found = found || row.inode == inode; }
+            return !found;
+        });
+    };
+    int failure = look_at(proc_path(pid, "fd"));
+    const Handle tasks = found ? Handle() : open_directory(AT_FDCWD, proc_path(pid, "task").c_str());
+    if (tasks) {
+        each_number(tasks, [&](const char* thread) {
+            const int refusal = look_at(proc_path(pid, "task/") + thread + "/fd");
+            failure = failure == 0 || failure == ENOENT ? refusal : failure;
+            return !found;
+        });
+    }
+    if (!found && failure != 0 && failure != ENOENT && failure != ESRCH) { error = system_error(failure); }
+    return found;
+}
+
+inline Process::Process(std::uint32_t pid) : pid_(pid) {
+    if (!is_target(pid)) {
+        error_ = std::make_error_code(std::errc::operation_not_permitted);
+        return;
+    }
+    handle_ = Handle(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0));
+    if (!handle_ && (errno == ENOSYS || errno == EPERM)) { // before Linux 5.3, or forbidden by a filter
+        start_time_ = stat_of(pid).start_time;
+    } else if (!handle_ && errno != ESRCH) {
+        error_ = system_error(errno);
+    }
+}
+
+inline bool Process::exited() const {
+    if (error_) { return false; }
+    if (handle_) {
+        pollfd death{handle_.descriptor(), POLLIN, 0};
+        return ::poll(&death, 1, 0) == 1;
+    }
+    const ProcessStat stat = stat_of(pid_);
+    return start_time_ == 0 || stat.start_time != start_time_ ||
+           ((stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1);
+}
+
+inline std::error_code Process::signal(Ask ask) const {
+    const int signal = ask == Ask::leave ? SIGTERM : ask == Ask::die ? SIGKILL : 0;
+    const auto send = [&](int number) {
+        return (handle_ ? static_cast<int>(::syscall(SYS_pidfd_send_signal, handle_.descriptor(), number, nullptr, 0))
+                        : ::kill(static_cast<pid_t>(pid_), number)) == 0
+                   ? std::error_code()
+                   : system_error(errno);
+    };
+    if (error_ || !is_target(pid_)) {
+        return error_ ? error_ : std::make_error_code(std::errc::operation_not_permitted);
+    }
+    if (exited()) { return std::make_error_code(std::errc::no_such_process); }
+    const std::error_code error = send(signal);
+    if (!error && ask == Ask::leave && stat_of(pid_).state == 'T') {
+        send(SIGCONT); // what is stopped gets SIGTERM only when it goes on
+    }
+    return error;
+}
+
+inline void Process::wait(const std::vector<const Process*>& processes, Milliseconds time) {
+    std::vector<pollfd> deaths;
+    for (const Process* process : processes) {
+        if (process->handle_) {
+            deaths.push_back({process->handle_.descriptor(), POLLIN, 0});
+        } else if (!process->error_) {
+            time = (std::min)(time, Milliseconds(10)); // without a handle its death is no event
+        }
+    }
+    ::poll(deaths.data(), deaths.size(), poll_time(time));
+}
+
+} // namespace detail::os
+#endif // Linux
+
+// 15  macOS, Windows, other POSIX systems: not yet ////////////////////////////////////////////////////////////////////
+
+#if !ADDR_IN_USE_OS_LINUX()
+namespace detail::os {
+
+inline std::uint64_t now() noexcept { return 0; }
+inline bool started_after(const Holder&, std::uint64_t) noexcept { return true; }
+inline std::vector<Holder> list_holders(const Endpoint&, std::error_code& error) {
+    error = std::make_error_code(std::errc::function_not_supported);
+    return {};
+}
+inline bool held(const Endpoint&) { return false; }
+inline bool holds(std::uint32_t, const Endpoint&, std::error_code& error) {
+    error = std::make_error_code(std::errc::function_not_supported);
+    return false;
+}
+inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() { return {1024, 65535}; }
+inline Holder identify(std::uint32_t) { return {}; }
+inline std::uint32_t parent(std::uint32_t) { return 0; }
+inline std::uint32_t tracer() { return 0; }
+inline bool on_terminal(std::uint32_t) { return true; }
+inline bool same_executable(std::uint32_t) { return false; }
+inline bool same_command_line(std::uint32_t) { return false; }
+inline bool same_user(std::uint32_t) { return false; }
+inline std::string service(std::uint32_t) { return ""; }
+
+inline Process::Process(std::uint32_t pid)
+    : pid_(pid), error_(std::make_error_code(std::errc::function_not_supported)) {}
+inline bool Process::exited() const { return false; }
+inline std::error_code Process::signal(Ask) const { return error_; }
+inline void Process::wait(const std::vector<const Process*>&, Milliseconds time) { pause(time); }
+
+#    if !ADDR_IN_USE_OS_POSIX()
+inline int last_error() noexcept { return errno; }
+inline void last_error(int value) noexcept { errno = value; }
+inline Handle::~Handle() = default;
+inline std::uint32_t self() noexcept { return 0; }
+inline bool privileged() noexcept { return false; }
+inline void pause(Milliseconds) noexcept {}
+inline std::vector<Holder> list_holders_by_tool(const Endpoint& endpoint, Milliseconds, std::error_code& error) {
+    return list_holders(endpoint, error);
+}
+inline bool ask_on_terminal(const std::string&, Milliseconds) { return false; }
+inline void write_line(std::string_view line) {
+    std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
+}
+#    endif
+
+} // namespace detail::os
+
+#    if !ADDR_IN_USE_OS_POSIX()
+inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
+    std::uint32_t index = 0;
+    return to_number(scope, index) ? index : 0;
+}
+#    endif
+#endif // no region of its own
+
+} // namespace ADDR_IN_USE_NAMESPACE
+} // namespace addr_in_use
+
+#undef ADDR_IN_USE_CATCH_ALL
+#undef ADDR_IN_USE_HAS_EXCEPTIONS
+#undef ADDR_IN_USE_NAMESPACE
+#undef ADDR_IN_USE_OS_LINUX
+#undef ADDR_IN_USE_OS_POSIX
+#undef ADDR_IN_USE_RETHROW
+#undef ADDR_IN_USE_TRY
+
+#endif // RETRY_ON_ADDR_IN_USE_HPP_INCLUDED

@@ -1,0 +1,12 @@
+// expect: a Killer needs operator()(const std::vector<Holder>&) or operator()(const Holder&)
+// one sentence, one cause
+#include <retry_on_addr_in_use.hpp>
+
+using namespace addr_in_use;
+
+#ifdef FIXED
+using Killer = TerminateThenKill;
+#else
+struct Killer {};
+#endif
+void use() { free_address(80, Killer{}); }

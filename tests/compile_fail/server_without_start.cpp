@@ -1,0 +1,12 @@
+// expect: a Server needs start(const Endpoint&), start(port) or start(), or to be callable like that
+// one sentence, one cause
+#include <retry_on_addr_in_use.hpp>
+
+using namespace addr_in_use;
+
+#ifdef FIXED
+struct Server { void start(int); };
+#else
+struct Server { void run(int, int); };
+#endif
+void use() { RetryOnAddrInUse<Server>().start(80); }

@@ -1,0 +1,9 @@
+#!/bin/sh
+# The demo: a stranger holds a port, the server comes up anyway and answers a health check.
+set -eu
+cd "$(dirname "$0")/.."
+. tests/setup.sh
+need c++=g++ cmake=cmake make=make python3=python3
+cmake --preset demo -G "Unix Makefiles" >/dev/null
+cmake --build --preset demo >/dev/null
+exec python3 tests/demo/demo.py build/demo/tests/demo_server

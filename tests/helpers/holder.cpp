@@ -1,0 +1,246 @@
+// A process that holds an address, for the tests. Its arguments are carried out in their order:
+//
+//   reuseaddr reuseport v6only        flags for the sockets that follow
+//   listen=HOST:PORT bind=HOST:PORT   a TCP socket; udp=HOST:PORT a UDP one ("low" for a port below the ephemeral range)
+//   connect=HOST:PORT                 an outgoing TCP connection; its local port is reported
+//   accept                            accepts one connection for each line of standard input, and keeps it
+//   thread-listen=HOST:PORT           a listener in the descriptor table of one thread only
+//   ignore-term  release-on-term      what to do on SIGTERM: nothing; close the sockets and go on
+//   fork=N                            N children that share everything
+//   user=UID                          changes all user ids; dumpable: lets the new user look at it again
+//   connect-soon=HOST:PORT            connects the last socket 5 ms after the end of standard input, and goes on
+//   exec                              replaces its program by another one (sleep) at the end of standard input
+//   supervise                         ends here for the supervisor: it starts a worker for the rest of the arguments, and
+//                                     another one whenever the worker dies, with the port of the first
+//   run=PROGRAM ARGUMENT...           starts a program with the rest; "@" in an argument becomes the port
+//   stop                              stops itself (SIGSTOP) once it is ready
+//
+// When ready it prints "ready PORT PID CHILD..."; it ends when its standard input does.
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+std::vector<int> sockets;
+unsigned port_ = 0;
+bool reuse_address = false;
+bool reuse_port = false;
+bool v6_only = false;
+
+[[noreturn]] void fail(const char* what) {
+    std::perror(what);
+    std::exit(1);
+}
+
+struct Address {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+    sockaddr* any() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+Address address_of(const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    std::string host = text.substr(0, colon);
+    const auto port = static_cast<std::uint16_t>(std::atoi(text.substr(colon + 1).c_str()));
+    Address address;
+    if (host.front() == '[') {
+        auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        inet_pton(AF_INET6, host.substr(1, host.size() - 2).c_str(), &v6->sin6_addr);
+        address.size = sizeof *v6;
+    } else {
+        auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        inet_pton(AF_INET, host.c_str(), &v4->sin_addr);
+        address.size = sizeof *v4;
+    }
+    return address;
+}
+
+void note_port(int fd) {
+    Address local;
+    local.size = sizeof local.storage;
+    getsockname(fd, local.any(), &local.size);
+    port_ = ntohs(local.any()->sa_family == AF_INET ? reinterpret_cast<sockaddr_in*>(&local.storage)->sin_port
+                                                    : reinterpret_cast<sockaddr_in6*>(&local.storage)->sin6_port);
+}
+
+int open_socket(const std::string& where, int type, bool then_listen) {
+    std::string text = where;
+    for (int low = 20000 + getpid() % 12000;; ++low) {
+        if (where.size() > 4 && where.substr(where.size() - 4) == ":low") {
+            text = where.substr(0, where.size() - 3) + std::to_string(20000 + low % 12000);
+        }
+        Address address = address_of(text);
+        const int fd = socket(address.any()->sa_family, type, 0);
+        const int on = 1;
+        const int only = v6_only ? 1 : 0;
+        if (reuse_address) { setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); }
+        if (reuse_port) { setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on); }
+        if (address.any()->sa_family == AF_INET6) { setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only); }
+        if (bind(fd, address.any(), address.size) == 0 && (!then_listen || listen(fd, 16) == 0)) {
+            note_port(fd);
+            return fd;
+        }
+        if (text == where) { fail(where.c_str()); }
+        close(fd);
+    }
+}
+
+extern "C" void release(int) {
+    for (const int fd : sockets) { close(fd); }
+}
+
+// Until the other end of standard input is closed. A line is a request to accept a connection.
+void wait_for_the_end() {
+    char c = 0;
+    for (;;) {
+        const ssize_t size = read(STDIN_FILENO, &c, 1);
+        if (size == 0) { _exit(0); }
+        if (size == 1 && c == '\n') {
+            if (accept(sockets.front(), nullptr, nullptr) < 0) { fail("accept"); }
+            std::printf("accepted\n");
+            std::fflush(stdout);
+        }
+    }
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    std::vector<pid_t> children;
+    std::vector<std::string> program;
+    bool stop = false;
+    bool exec = false;
+    std::string connect_to;
+    for (int i = 1; i < argc; ++i) {
+        const std::string word = argv[i];
+        const std::size_t equals = word.find('=');
+        const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+        const std::string name = word.substr(0, equals);
+        if (name == "reuseaddr") {
+            reuse_address = true;
+        } else if (name == "reuseport") {
+            reuse_port = true;
+        } else if (name == "v6only") {
+            v6_only = true;
+        } else if (name == "listen" || name == "bind") {
+            sockets.push_back(open_socket(value, SOCK_STREAM, name == "listen"));
+        } else if (name == "udp") {
+            sockets.push_back(open_socket(value, SOCK_DGRAM, false));
+        } else if (name == "connect") {
+            Address address = address_of(value);
+            sockets.push_back(socket(address.any()->sa_family, SOCK_STREAM, 0));
+            if (connect(sockets.back(), address.any(), address.size) != 0) { fail("connect"); }
+            note_port(sockets.back());
+        } else if (name == "thread-listen") {
+            int ready[2];
+            if (pipe(ready) != 0) { fail("pipe"); }
+            std::thread([value, ready] {
+                if (unshare(CLONE_FILES) != 0) { fail("unshare"); }
+                open_socket(value, SOCK_STREAM, true);
+                if (write(ready[1], "", 1) != 1) { fail("write"); }
+                for (;;) { pause(); }
+            }).detach();
+            char c = 0;
+            if (read(ready[0], &c, 1) != 1) { fail("read"); }
+        } else if (name == "ignore-term") {
+            signal(SIGTERM, SIG_IGN);
+        } else if (name == "release-on-term") {
+            signal(SIGTERM, release);
+        } else if (name == "user") {
+            const auto user = static_cast<uid_t>(std::atoi(value.c_str()));
+            if (setresgid(user, user, user) != 0 || setresuid(user, user, user) != 0) { fail("setresuid"); }
+        } else if (name == "dumpable") {
+            prctl(PR_SET_DUMPABLE, 1);
+        } else if (name == "connect-soon") {
+            connect_to = value;
+        } else if (name == "exec") {
+            exec = true;
+        } else if (name == "fork") {
+            for (int n = std::atoi(value.c_str()); n > 0; --n) {
+                children.push_back(fork());
+                if (children.back() == 0) { wait_for_the_end(); }
+            }
+        } else if (name == "supervise") {
+            // The pipe tells the port of the first worker, so that the next one asks for the same.
+            int ports[2];
+            if (pipe(ports) != 0) { fail("pipe"); }
+            reuse_address = true;
+            const std::string where = argv[i + 1];
+            unsigned port = 0;
+            for (;;) {
+                const pid_t worker = fork();
+                if (worker == 0) {
+                    sockets.push_back(open_socket(where + ':' + std::to_string(port), SOCK_STREAM, true));
+                    if (write(ports[1], &port_, sizeof port_) != sizeof port_) { fail("write"); }
+                    std::printf("ready %u %d %d\n", port_, getpid(), getppid());
+                    std::fflush(stdout);
+                    wait_for_the_end();
+                }
+                if (read(ports[0], &port, sizeof port) != sizeof port) { fail("read"); }
+                int status = 0;
+                waitpid(worker, &status, 0);
+                if (WIFEXITED(status)) { return 0; }
+            }
+        } else if (name == "run") {
+            program.push_back(value);
+            for (++i; i < argc; ++i) {
+                program.push_back(std::strcmp(argv[i], "@") == 0 ? std::to_string(port_) : argv[i]);
+            }
+        } else if (name == "stop") {
+            stop = true;
+        } else {
+            std::fprintf(stderr, "holder: what is '%s'?\n", word.c_str());
+            return 1;
+        }
+    }
+    std::printf("ready %u %d", port_, getpid());
+    for (const pid_t child : children) { std::printf(" %d", child); }
+    std::printf("\n");
+    std::fflush(stdout);
+    if (!program.empty()) {
+        std::vector<char*> arguments;
+        for (std::string& word : program) { arguments.push_back(word.data()); }
+        arguments.push_back(nullptr);
+        const pid_t child = fork();
+        if (child == 0) {
+            for (const int fd : sockets) { close(fd); }
+            execv(arguments[0], arguments.data());
+            fail("execv");
+        }
+        waitpid(child, nullptr, 0);
+        std::printf("ran\n");
+        std::fflush(stdout);
+    }
+    if (stop) { raise(SIGSTOP); }
+    char c = 0;
+    if ((exec || !connect_to.empty()) && read(STDIN_FILENO, &c, 1) == 0) {
+        if (exec) {
+            execlp("sleep", "sleep", "60", nullptr);
+            fail("sleep");
+        }
+        poll(nullptr, 0, 5);
+        Address address = address_of(connect_to);
+        if (connect(sockets.back(), address.any(), address.size) != 0) { fail("connect"); }
+        for (;;) { pause(); }
+    }
+    wait_for_the_end();
+}

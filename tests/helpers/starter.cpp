@@ -1,0 +1,60 @@
+// A program that starts a server through the library and tells what came of it, for tests that need it in a process of
+// its own: as a descendant of the holder, at a terminal, or rebuilt.
+//
+//   starter [same-executable | same-command-line | ask=MILLISECONDS] HOST PORT [stay]
+//
+// Prints "served" or "failed", the name of the obstacle and the fates, in one line. `stay`: serves on until its standard
+// input ends.
+
+#include <retry_on_addr_in_use.hpp>
+
+#include "../server.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <unistd.h>
+
+namespace {
+
+template <class Killer>
+void start(const std::string& host, int port, Killer killer) {
+    TcpServer server(host);
+    addr_in_use::RetryOnAddrInUse retry{server, std::move(killer)};
+    std::string outcome = "served";
+    try {
+        retry.start(host, port);
+    } catch (const std::system_error&) {
+        outcome = "failed";
+    }
+    outcome += ' ' + to_string(retry.recovery().obstacle);
+    for (const addr_in_use::Eviction& eviction : retry.recovery().evictions) {
+        outcome += ' ' + std::to_string(eviction.holder.pid) + '=' + to_string(eviction.fate);
+    }
+    std::printf("%s\n", outcome.c_str());
+    std::fflush(stdout);
+    char c = 0;
+    while (read(STDIN_FILENO, &c, 1) > 0) {}
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    std::string rule = argc > 3 ? argv[1] : "";
+    const bool ruled = rule == "same-executable" || rule == "same-command-line" || rule.substr(0, 4) == "ask=";
+    if (argc < (ruled ? 4 : 3)) { return 2; }
+    const std::string host = argv[ruled ? 2 : 1];
+    const int port = std::atoi(argv[ruled ? 3 : 2]);
+    const bool stay = std::string(argv[argc - 1]) == "stay";
+    if (!stay && freopen("/dev/null", "r", stdin) == nullptr) { return 2; }
+    using namespace addr_in_use;
+    if (rule == "same-executable") {
+        start(host, port, OnlyIf<SameExecutable>{});
+    } else if (rule == "same-command-line") {
+        start(host, port, OnlyIf<SameCommandLine>{});
+    } else if (ruled) {
+        start(host, port, OnlyIf{AskOnTerminal{std::chrono::milliseconds(std::atoi(rule.c_str() + 4))}});
+    } else {
+        start(host, port, TerminateThenKill{});
+    }
+}

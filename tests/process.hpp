@@ -1,0 +1,129 @@
+// Helper processes for the tests: started as strangers, known by a pidfd, and ended with the object.
+#ifndef TESTS_PROCESS_HPP
+#define TESTS_PROCESS_HPP
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+// A process that is known by a descriptor, so that no signal of a test can reach another one.
+class KnownProcess {
+public:
+    explicit KnownProcess(pid_t pid) : pid_(pid), fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
+    KnownProcess(KnownProcess&& other) noexcept : pid_(other.pid_), fd_(std::exchange(other.fd_, -1)) {}
+    KnownProcess(const KnownProcess&) = delete;
+    ~KnownProcess() {
+        signal(SIGKILL);
+        if (fd_ >= 0) { ::close(fd_); }
+    }
+    [[nodiscard]] std::uint32_t pid() const { return static_cast<std::uint32_t>(pid_); }
+    [[nodiscard]] bool alive() const { return !exits_within(0); }
+    [[nodiscard]] bool exits_within(int milliseconds) const {
+        pollfd death{fd_, POLLIN, 0};
+        return fd_ < 0 || ::poll(&death, 1, milliseconds) == 1;
+    }
+    void signal(int number) const {
+        if (fd_ >= 0) { ::syscall(SYS_pidfd_send_signal, fd_, number, nullptr, 0); }
+    }
+
+private:
+    pid_t pid_;
+    int fd_;
+};
+
+class Helper {
+public:
+    enum class Kin { stranger, child };
+
+    // Starts `program` and waits for its "ready PORT PID CHILD..." line.
+    explicit Helper(std::vector<std::string> words, Kin kin = Kin::stranger) : Helper(HOLDER_PROGRAM, words, kin) {
+        read_ready();
+    }
+
+    // Starts a program that says nothing of the kind.
+    Helper(const std::string& program, std::vector<std::string> words, Kin kin) {
+        int in[2];
+        int out[2];
+        if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) { throw std::runtime_error("pipe"); }
+        words.insert(words.begin(), program);
+        std::vector<char*> arguments;
+        for (std::string& word : words) { arguments.push_back(word.data()); }
+        arguments.push_back(nullptr);
+        const pid_t child = ::fork();
+        if (child == 0) {
+            // A stranger's parent ends at once, so that the first process of the system adopts it.
+            if (kin == Kin::stranger && ::fork() != 0) { ::_exit(0); }
+            ::dup2(in[0], STDIN_FILENO);
+            ::dup2(out[1], STDOUT_FILENO);
+            ::execv(arguments[0], arguments.data());
+            ::_exit(127);
+        }
+        ::close(in[0]);
+        ::close(out[1]);
+        input_ = in[1];
+        output_ = out[0];
+        if (kin == Kin::stranger) {
+            ::waitpid(child, nullptr, 0);
+        } else {
+            child_ = child;
+        }
+    }
+    Helper(const Helper&) = delete;
+    ~Helper() {
+        close_input();
+        ::close(output_);
+        processes_.clear();
+        if (child_ > 0) { ::waitpid(child_, nullptr, 0); }
+    }
+
+    // "": the output has ended.
+    std::string read_line() {
+        std::string line;
+        char c = 0;
+        while (::read(output_, &c, 1) == 1 && c != '\n') { line += c; }
+        return line;
+    }
+
+    void read_ready() {
+        std::istringstream line(read_line());
+        std::string ready;
+        pid_t pid = 0;
+        line >> ready >> port_;
+        if (ready != "ready") { throw std::runtime_error("a helper did not get ready"); }
+        while (line >> pid) { processes_.emplace_back(pid); }
+    }
+
+    // Asks for one accepted connection, and waits for it.
+    void accept() {
+        if (::write(input_, "\n", 1) != 1 || read_line() != "accepted") { throw std::runtime_error("accept"); }
+    }
+
+    void close_input() {
+        if (input_ >= 0) { ::close(std::exchange(input_, -1)); }
+    }
+
+    [[nodiscard]] std::uint16_t port() const { return static_cast<std::uint16_t>(port_); }
+    [[nodiscard]] const KnownProcess& process(std::size_t i = 0) const { return processes_.at(i); }
+    [[nodiscard]] std::uint32_t pid(std::size_t i = 0) const { return process(i).pid(); }
+    [[nodiscard]] bool alive(std::size_t i = 0) const { return process(i).alive(); }
+
+private:
+    int input_ = -1;
+    int output_ = -1;
+    unsigned port_ = 0;
+    pid_t child_ = 0;
+    std::vector<KnownProcess> processes_;
+};
+
+#endif

@@ -1,0 +1,70 @@
+// The simplest real servers: they bind and listen as a server library does, and throw what it throws.
+#ifndef TESTS_SERVER_HPP
+#define TESTS_SERVER_HPP
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <system_error>
+
+class TcpServer {
+public:
+    explicit TcpServer(std::string host, int type = SOCK_STREAM, bool reuse_address = false)
+        : host_(std::move(host)), type_(type), reuse_address_(reuse_address) {}
+    TcpServer(const TcpServer&) = delete;
+    TcpServer& operator=(const TcpServer&) = delete;
+    ~TcpServer() { stop(); }
+
+    void start(std::uint16_t port) {
+        ++starts;
+        const bool v6 = host_.find(':') != std::string::npos;
+        sockaddr_in6 to6{};
+        sockaddr_in to4{};
+        to6.sin6_family = AF_INET6;
+        to6.sin6_port = htons(port);
+        to4.sin_family = AF_INET;
+        to4.sin_port = htons(port);
+        inet_pton(v6 ? AF_INET6 : AF_INET, host_.c_str(),
+                  v6 ? static_cast<void*>(&to6.sin6_addr) : static_cast<void*>(&to4.sin_addr));
+        const int fd = ::socket(v6 ? AF_INET6 : AF_INET, type_ | SOCK_CLOEXEC, 0);
+        const int on = 1;
+        if (reuse_address_) { ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); }
+        if (::bind(fd, v6 ? reinterpret_cast<sockaddr*>(&to6) : reinterpret_cast<sockaddr*>(&to4),
+                   v6 ? sizeof to6 : sizeof to4) != 0 ||
+            (type_ == SOCK_STREAM && ::listen(fd, 16) != 0)) {
+            const int error = errno;
+            ::close(fd);
+            throw std::system_error(error, std::system_category(), "bind");
+        }
+        fd_ = fd;
+    }
+
+    void stop() {
+        if (fd_ >= 0) { ::close(fd_); }
+        fd_ = -1;
+    }
+
+    [[nodiscard]] bool running() const { return fd_ >= 0; }
+    [[nodiscard]] int descriptor() const { return fd_; }
+    [[nodiscard]] std::uint16_t port() const {
+        sockaddr_in6 local{};
+        socklen_t size = sizeof local;
+        ::getsockname(fd_, reinterpret_cast<sockaddr*>(&local), &size);
+        return ntohs(local.sin6_port); // at the same place in both families
+    }
+
+    int starts = 0;
+
+private:
+    std::string host_;
+    int type_;
+    bool reuse_address_;
+    int fd_ = -1;
+};
+
+#endif

@@ -1,0 +1,84 @@
+// What the tests with real processes share.
+#ifndef TESTS_SYSTEM_REAL_HPP
+#define TESTS_SYSTEM_REAL_HPP
+
+#include <retry_on_addr_in_use.hpp>
+
+#include "../catch.hpp"
+#include "../process.hpp"
+#include "../server.hpp"
+
+#include <sys/utsname.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <string>
+
+using namespace addr_in_use;
+using std::chrono::milliseconds;
+
+// What one start on a real address came to.
+struct Started {
+    bool serves = false;
+    int starts = 0;
+    Recovery recovery;
+    [[nodiscard]] Fate fate(std::size_t i = 0) const { return recovery.evictions.at(i).fate; }
+    [[nodiscard]] const std::string& reason(std::size_t i = 0) const { return recovery.evictions.at(i).reason; }
+    [[nodiscard]] std::uint32_t pid(std::size_t i = 0) const { return recovery.evictions.at(i).holder.pid; }
+};
+
+// Binds `host`, and tells the library `endpoint`.
+template <class Killer = TerminateThenKill>
+Started start_at(const std::string& host, const Endpoint& endpoint, Killer killer = Killer(), bool reuse_address = true) {
+    Started result;
+    TcpServer server(host, endpoint.transport() == Transport::tcp ? SOCK_STREAM : SOCK_DGRAM, reuse_address);
+    RetryOnAddrInUse retry{server, SystemProbe{}, killer, NoLog{}};
+    try {
+        retry.start(endpoint);
+        result.serves = server.running() && server.port() == endpoint.port();
+    } catch (const std::system_error& error) {
+        REQUIRE(error.code() == std::errc::address_in_use);
+    }
+    result.starts = server.starts;
+    result.recovery = retry.recovery();
+    INFO(describe(result.recovery));
+    return result;
+}
+
+template <class Killer = TerminateThenKill>
+Started start_at(const std::string& host, std::uint16_t port, Killer killer = Killer()) {
+    return start_at(host, Endpoint(host, port), killer);
+}
+
+// The rest of a test in a child process of its own, perhaps as another user; returns what it writes.
+template <class Body>
+std::string in_child(uid_t user, Body body) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        ::close(ends[0]);
+        std::string text = "cannot become that user";
+        if (::setresgid(user, user, user) == 0 && ::setresuid(user, user, user) == 0) { text = body(); }
+        if (::write(ends[1], text.data(), text.size()) < 0) {}
+        ::_exit(0);
+    }
+    ::close(ends[1]);
+    std::string text;
+    char c = 0;
+    while (::read(ends[0], &c, 1) == 1) { text += c; }
+    ::close(ends[0]);
+    ::waitpid(child, nullptr, 0);
+    return text;
+}
+
+inline bool kernel_shows_bound_sockets() { return detail::os::shows_bound_sockets(); }
+
+#define NEEDS_ROOT()                                                                                                   \
+    if (::geteuid() != 0) { SKIP_HERE("needs root"); }
+#define NEEDS_BOUND_SOCKETS()                                                                                          \
+    if (!kernel_shows_bound_sockets()) { SKIP_HERE("needs Linux 6.8, which shows bound sockets"); }
+#define NEEDS_IPV6()                                                                                                   \
+    if (::access("/proc/net/if_inet6", F_OK) != 0) { SKIP_HERE("needs IPv6"); }
+
+#endif
