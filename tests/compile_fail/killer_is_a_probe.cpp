@@ -5,8 +5,11 @@
 using namespace addr_in_use;
 
 #ifdef FIXED
-void use() { RetryOnAddrInUse{[](int) {}, ReportOnly{}}.start(80); }
+void use() {
+    RetryOnAddrInUse{[](int) {}, ReportOnly{}}.start(80);
+}
 #else
-void use() { RetryOnAddrInUse{[](int) {}, SystemProbe{}}.start(80); }
+void use() {
+    RetryOnAddrInUse{[](int) {}, SystemProbe{}}.start(80);
+}
 #endif
-

@@ -5,8 +5,11 @@
 using namespace addr_in_use;
 
 #ifdef FIXED
-void use() { RetryOnAddrInUse{[](int) {}, OnlyIf{SameExecutable{}}}.start(80); }
+void use() {
+    RetryOnAddrInUse{[](int) {}, OnlyIf{SameExecutable{}}}.start(80);
+}
 #else
-void use() { RetryOnAddrInUse{[](int) {}, SameExecutable{}}.start(80); }
+void use() {
+    RetryOnAddrInUse{[](int) {}, SameExecutable{}}.start(80);
+}
 #endif
-

@@ -9,4 +9,6 @@ inline Fate end(const Holder&) { return Fate::refused; }
 #else
 inline int end(const Holder&) { return 0; }
 #endif
-void use() { RetryOnAddrInUse{[](int) {}, end}.start(80); }
+void use() {
+    RetryOnAddrInUse{[](int) {}, end}.start(80);
+}

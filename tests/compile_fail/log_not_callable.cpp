@@ -7,6 +7,10 @@ using namespace addr_in_use;
 #ifdef FIXED
 using Log = NoLog;
 #else
-struct Log { void operator()(int) const {} };
+struct Log {
+    void operator()(int) const {}
+};
 #endif
-void use() { RetryOnAddrInUse{[](int) {}, SystemProbe{}, ReportOnly{}, Log{}}.start(80); }
+void use() {
+    RetryOnAddrInUse{[](int) {}, SystemProbe{}, ReportOnly{}, Log{}}.start(80);
+}

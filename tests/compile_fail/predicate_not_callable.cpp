@@ -9,4 +9,6 @@ inline bool rule(const Holder&) { return true; }
 #else
 inline bool rule(int) { return true; }
 #endif
-void use() { RetryOnAddrInUse{[](int) {}, OnlyIf{rule}}.start(80); }
+void use() {
+    RetryOnAddrInUse{[](int) {}, OnlyIf{rule}}.start(80);
+}

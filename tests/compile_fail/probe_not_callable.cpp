@@ -9,4 +9,6 @@ using Probe = SystemProbe;
 #else
 struct Probe {};
 #endif
-void use() { RetryOnAddrInUse{[](int) {}, Probe{}, ReportOnly{}}.start(80); }
+void use() {
+    RetryOnAddrInUse{[](int) {}, Probe{}, ReportOnly{}}.start(80);
+}

@@ -9,4 +9,6 @@ inline std::vector<Holder> probe(const Endpoint&) { return {}; }
 #else
 inline Holder probe(const Endpoint&) { return {}; }
 #endif
-void use() { RetryOnAddrInUse{[](int) {}, probe, ReportOnly{}}.start(80); }
+void use() {
+    RetryOnAddrInUse{[](int) {}, probe, ReportOnly{}}.start(80);
+}

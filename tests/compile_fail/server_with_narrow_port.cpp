@@ -5,8 +5,14 @@
 using namespace addr_in_use;
 
 #ifdef FIXED
-struct Server { void start(long); };
+struct Server {
+    void start(long);
+};
 #else
-struct Server { void start(bool); void start(char); void start(double); };
+struct Server {
+    void start(bool);
+    void start(char);
+    void start(double);
+};
 #endif
 void use() { RetryOnAddrInUse<Server>().start(80); }

@@ -5,8 +5,12 @@
 using namespace addr_in_use;
 
 #ifdef FIXED
-struct Server { void start(int); };
+struct Server {
+    void start(int);
+};
 #else
-struct Server { void run(int, int); };
+struct Server {
+    void run(int, int);
+};
 #endif
 void use() { RetryOnAddrInUse<Server>().start(80); }

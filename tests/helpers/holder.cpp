@@ -1,16 +1,15 @@
 // A process that holds an address, for the tests. Its arguments are carried out in their order:
 //
 //   reuseaddr reuseport v6only        flags for the sockets that follow
-//   listen=HOST:PORT bind=HOST:PORT   a TCP socket; udp=HOST:PORT a UDP one ("low" for a port below the ephemeral range)
-//   connect=HOST:PORT                 an outgoing TCP connection; its local port is reported
-//   accept                            accepts one connection for each line of standard input, and keeps it
-//   thread-listen=HOST:PORT           a listener in the descriptor table of one thread only
-//   ignore-term  release-on-term      what to do on SIGTERM: nothing; close the sockets and go on
-//   fork=N                            N children that share everything
-//   user=UID                          changes all user ids; dumpable: lets the new user look at it again
-//   connect-soon=HOST:PORT            connects the last socket 5 ms after the end of standard input, and goes on
-//   exec                              replaces its program by another one (sleep) at the end of standard input
-//   supervise                         ends here for the supervisor: it starts a worker for the rest of the arguments, and
+//   listen=HOST:PORT bind=HOST:PORT   a TCP socket; udp=HOST:PORT a UDP one ("low" for a port below the ephemeral
+//   range) connect=HOST:PORT                 an outgoing TCP connection; its local port is reported accept accepts one
+//   connection for each line of standard input, and keeps it thread-listen=HOST:PORT           a listener in the
+//   descriptor table of one thread only ignore-term  release-on-term      what to do on SIGTERM: nothing; close the
+//   sockets and go on fork=N                            N children that share everything user=UID changes all user ids;
+//   dumpable: lets the new user look at it again connect-soon=HOST:PORT            connects the last socket 5 ms after
+//   the end of standard input, and goes on exec                              replaces its program by another one
+//   (sleep) at the end of standard input supervise                         ends here for the supervisor: it starts a
+//   worker for the rest of the arguments, and
 //                                     another one whenever the worker dies, with the port of the first
 //   run=PROGRAM ARGUMENT...           starts a program with the rest; "@" in an argument becomes the port
 //   stop                              stops itself (SIGSTOP) once it is ready

@@ -3,8 +3,8 @@
 //
 //   starter [same-executable | same-command-line | ask=MILLISECONDS] HOST PORT [stay]
 //
-// Prints "served" or "failed", the name of the obstacle and the fates, in one line. `stay`: serves on until its standard
-// input ends.
+// Prints "served" or "failed", the name of the obstacle and the fates, in one line. `stay`: serves on until its
+// standard input ends.
 
 #include <retry_on_addr_in_use.hpp>
 
@@ -17,16 +17,13 @@
 
 namespace {
 
-template <class Killer>
-void start(const std::string& host, int port, Killer killer) {
+template <class Killer> void start(const std::string& host, int port, Killer killer) {
     TcpServer server(host);
     addr_in_use::RetryOnAddrInUse retry{server, std::move(killer)};
     std::string outcome = "served";
     try {
         retry.start(host, port);
-    } catch (const std::system_error&) {
-        outcome = "failed";
-    }
+    } catch (const std::system_error&) { outcome = "failed"; }
     outcome += ' ' + to_string(retry.recovery().obstacle);
     for (const addr_in_use::Eviction& eviction : retry.recovery().evictions) {
         outcome += ' ' + std::to_string(eviction.holder.pid) + '=' + to_string(eviction.fate);

@@ -8,9 +8,15 @@ struct Form {
     const char* host;
     bool v6_only;
 };
-constexpr Form forms[] = {{"0.0.0.0", false}, {"127.0.0.1", false}, {"127.0.0.2", false},
-                          {"::", false},      {"::", true},         {"::1", false},
-                          {"::1", true},      {"::ffff:127.0.0.1", false}, {"::ffff:0.0.0.0", false}};
+constexpr Form forms[] = {{"0.0.0.0", false},
+                          {"127.0.0.1", false},
+                          {"127.0.0.2", false},
+                          {"::", false},
+                          {"::", true},
+                          {"::1", false},
+                          {"::1", true},
+                          {"::ffff:127.0.0.1", false},
+                          {"::ffff:0.0.0.0", false}};
 
 // A bound socket, or -1 with errno.
 int bind_to(const Form& form, std::uint16_t port, int type) {
@@ -29,7 +35,8 @@ int bind_to(const Form& form, std::uint16_t port, int type) {
     } else {
         inet_pton(AF_INET, form.host, &to4.sin_addr);
     }
-    if (bind(fd, v6 ? reinterpret_cast<sockaddr*>(&to6) : reinterpret_cast<sockaddr*>(&to4), v6 ? sizeof to6 : sizeof to4) == 0) {
+    if (bind(fd, v6 ? reinterpret_cast<sockaddr*>(&to6) : reinterpret_cast<sockaddr*>(&to4),
+             v6 ? sizeof to6 : sizeof to4) == 0) {
         return fd;
     }
     const int error = errno;
@@ -62,7 +69,8 @@ TEST_CASE("conflicts() is the kernel's own rule, for every pair of addresses") {
                 a.v6_only(held.v6_only);
                 b.v6_only(wanted.v6_only);
                 const int second = bind_to(wanted, port, type);
-                INFO(held.host << (held.v6_only ? " v6only" : "") << " against " << wanted.host << (wanted.v6_only ? " v6only" : ""));
+                INFO(held.host << (held.v6_only ? " v6only" : "") << " against " << wanted.host
+                               << (wanted.v6_only ? " v6only" : ""));
                 REQUIRE((second >= 0 || errno == EADDRINUSE));
                 CHECK(conflicts(a, b) == (second < 0));
                 CHECK(conflicts(b, a) == (second < 0));

@@ -136,7 +136,8 @@ TEST_CASE("a child that was started after the start began is ours to end") {
                                // Beyond the tick in which the start began, or its age could not be told.
                                const auto begin = detail::os::now();
                                while (detail::os::now() < begin + 25000000) {}
-                               holder = std::make_unique<Helper>(std::vector<std::string>{"listen=127.0.0.1:0"}, Helper::Kin::child);
+                               holder = std::make_unique<Helper>(std::vector<std::string>{"listen=127.0.0.1:0"},
+                                                                 Helper::Kin::child);
                                errno = EADDRINUSE;
                                return false;
                            },
@@ -228,7 +229,8 @@ TEST_CASE("lsof finds the same holder") {
     Helper tcp({"listen=127.0.0.1:0"});
     Helper udp({"udp=127.0.0.1:low"});
     std::error_code error;
-    for (const Endpoint& endpoint : {Endpoint("127.0.0.1", tcp.port()), Endpoint("127.0.0.1", udp.port(), Transport::udp)}) {
+    for (const Endpoint& endpoint :
+         {Endpoint("127.0.0.1", tcp.port()), Endpoint("127.0.0.1", udp.port(), Transport::udp)}) {
         const auto by_lsof = found(endpoint);
         const auto by_system = SystemProbe{}(endpoint, error);
         REQUIRE(by_lsof.size() == 1);

@@ -176,7 +176,8 @@ TEST_CASE("a simple killer that only sends a signal") {
 
 TEST_CASE("free_address frees a real address") {
     Helper helper({"listen=127.0.0.1:0"});
-    const Recovery recovery = free_address(Endpoint("127.0.0.1", helper.port()), SystemProbe{}, TerminateThenKill{}, NoLog{});
+    const Recovery recovery =
+        free_address(Endpoint("127.0.0.1", helper.port()), SystemProbe{}, TerminateThenKill{}, NoLog{});
     CHECK(recovery.obstacle == Obstacle::none);
     CHECK(recovery.evictions.at(0).fate == Fate::exited);
     TcpServer server("127.0.0.1");

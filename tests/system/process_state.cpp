@@ -35,7 +35,8 @@ TEST_CASE("a start that succeeds allocates nothing") {
     RetryOnAddrInUse nothing{[](std::uint16_t) {}};
     const Endpoint v6("2001:db8:1111:2222:3333:4444:5555:6666", 80);
     const std::size_t before = allocations;
-    const bool started = retry.start("2001:db8:1111:2222:3333:4444:5555:6666", 80) && retry.start(v6) && retry.start(80);
+    const bool started =
+        retry.start("2001:db8:1111:2222:3333:4444:5555:6666", 80) && retry.start(v6) && retry.start(80);
     nothing.start("127.0.0.1", 80);
     const std::size_t after = allocations;
     CHECK(started);
@@ -109,8 +110,8 @@ TEST_CASE("the log says who holds the address and what became of them") {
     close(ends[0]);
     const std::string who = "holder (pid " + std::to_string(holder.pid()) + ')';
     const std::string prefix = "retry_on_addr_in_use: ";
-    CHECK_THAT(text, has_text(prefix + "127.0.0.1:" + std::to_string(holder.port()) + " is held by " + who + '\n' + prefix + who +
-                              " exited after "));
+    CHECK_THAT(text, has_text(prefix + "127.0.0.1:" + std::to_string(holder.port()) + " is held by " + who + '\n' +
+                              prefix + who + " exited after "));
     CHECK(text.back() == '\n');
 }
 

@@ -29,16 +29,15 @@ struct Started {
 
 // Binds `host`, and tells the library `endpoint`.
 template <class Killer = TerminateThenKill>
-Started start_at(const std::string& host, const Endpoint& endpoint, Killer killer = Killer(), bool reuse_address = true) {
+Started start_at(const std::string& host, const Endpoint& endpoint, Killer killer = Killer(),
+                 bool reuse_address = true) {
     Started result;
     TcpServer server(host, endpoint.transport() == Transport::tcp ? SOCK_STREAM : SOCK_DGRAM, reuse_address);
     RetryOnAddrInUse retry{server, SystemProbe{}, killer, NoLog{}};
     try {
         retry.start(endpoint);
         result.serves = server.running() && server.port() == endpoint.port();
-    } catch (const std::system_error& error) {
-        REQUIRE(error.code() == std::errc::address_in_use);
-    }
+    } catch (const std::system_error& error) { REQUIRE(error.code() == std::errc::address_in_use); }
     result.starts = server.starts;
     result.recovery = retry.recovery();
     INFO(describe(result.recovery));
@@ -51,8 +50,7 @@ Started start_at(const std::string& host, std::uint16_t port, Killer killer = Ki
 }
 
 // The rest of a test in a child process of its own, perhaps as another user; returns what it writes.
-template <class Body>
-std::string in_child(uid_t user, Body body) {
+template <class Body> std::string in_child(uid_t user, Body body) {
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
     const pid_t child = ::fork();

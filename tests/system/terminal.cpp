@@ -77,7 +77,8 @@ TEST_CASE("a person who says yes") {
     for (const char* yes : {"y\n", "yes\n", "Y\r"}) {
         Helper holder({"reuseaddr", "listen=127.0.0.1:0"});
         TerminalSession session(holder, Where::foreground, long_enough);
-        CHECK_THAT(session.read_until("[y/N] "), has_text("is held by holder (pid " + std::to_string(holder.pid()) + ')'));
+        CHECK_THAT(session.read_until("[y/N] "),
+                   has_text("is held by holder (pid " + std::to_string(holder.pid()) + ')'));
         session.type(yes);
         CHECK_THAT(session.outcome(), has_text("served none"));
         CHECK_FALSE(holder.alive());

@@ -112,9 +112,7 @@ TEST_CASE("the second failure is the server's own object") {
     try {
         retry.start(here);
         FAIL("it must throw");
-    } catch (const InUse& failure) {
-        CHECK(failure.number == 2);
-    }
+    } catch (const InUse& failure) { CHECK(failure.number == 2); }
     CHECK(story.text == "start probe kill held start probe ");
     CHECK(retry.recovery().obstacle == Obstacle::invisible_holder); // in use, and nobody to be seen
     CHECK(story.log.back() == describe(retry.recovery()));
@@ -127,9 +125,7 @@ TEST_CASE("where somebody must stay, the first failure propagates") {
         try {
             retry.start(here);
             FAIL("it must throw");
-        } catch (const InUse& failure) {
-            CHECK(failure.number == 1);
-        }
+        } catch (const InUse& failure) { CHECK(failure.number == 1); }
         // A survivor is looked at once more before it is called so.
         CHECK(story.text == (fate == Fate::survived ? "start probe kill probe " : "start probe kill "));
         CHECK_FALSE(retry.recovery().retried);
@@ -305,8 +301,8 @@ TEST_CASE("simple killers are called in turn until one holder is not gone") {
     CHECK(called == std::vector<std::uint32_t>{nobodys_pid, nobodys_pid + 1});
     CHECK(retry.recovery().evictions.at(2).fate == Fate::refused);
 
-    RetryOnAddrInUse silent{StoryServer{&story}, StoryProbe{&story},
-                            [&](const Holder&) { story.holders.clear(); }, NoLog{}}; // void: looked at again
+    RetryOnAddrInUse silent{StoryServer{&story}, StoryProbe{&story}, [&](const Holder&) { story.holders.clear(); },
+                            NoLog{}}; // void: looked at again
     CHECK(silent.start(here) == 2);
     CHECK(silent.recovery().evictions.at(0).fate == Fate::already_gone);
 }

@@ -17,8 +17,7 @@ namespace {
 
 using Bytes = std::vector<unsigned char>;
 
-template <class T>
-void append(Bytes& bytes, const T& value) {
+template <class T> void append(Bytes& bytes, const T& value) {
     const auto* first = reinterpret_cast<const unsigned char*>(&value);
     bytes.insert(bytes.end(), first, first + sizeof value);
 }
@@ -154,14 +153,15 @@ TEST_CASE("broken netlink replies are errors, never crashes and never nobody") {
 
 TEST_CASE("links of descriptors") {
     CHECK(socket_inode("socket:[4242]") == 4242);
-    for (const char* link : {"", "socket:[", "socket:[]", "socket:[x]", "socket:[1", "socket:[1]x", "pipe:[1]", "/socket:[1]",
-                             "socket:[99999999999999999999999]"}) {
+    for (const char* link : {"", "socket:[", "socket:[]", "socket:[x]", "socket:[1", "socket:[1]x", "pipe:[1]",
+                             "/socket:[1]", "socket:[99999999999999999999999]"}) {
         CHECK(socket_inode(link) == 0);
     }
 }
 
 TEST_CASE("/proc/PID/stat, whatever the name holds") {
-    const std::string tail = " S 41 42 42 34816 42 4194304 100 0 0 0 1 2 0 0 20 0 3 0 987654 1000 200 18446744073709551615\n";
+    const std::string tail =
+        " S 41 42 42 34816 42 4194304 100 0 0 0 1 2 0 0 20 0 3 0 987654 1000 200 18446744073709551615\n";
     for (const char* name : {"(bash)", "(a b)", "(a) R 1 (b)", "())", "(\n)", "()"}) {
         const ProcessStat stat = read_stat(std::string("42 ") + name + tail);
         CHECK(stat.state == 'S');
@@ -201,7 +201,9 @@ TEST_CASE("services and containers in /proc/PID/cgroup") {
     CHECK(read_cgroup("0::/kubepods.slice/pod1/abc\n") == "/kubepods.slice/pod1");
     CHECK(read_cgroup("0::/user.slice/user-1000.slice/user@1000.service/app.slice/x.service\n").empty());
     CHECK(read_cgroup("0::/user.slice/user-1000.slice/session-3.scope\n").empty());
-    for (const char* text : {"", "\n", "0::", "0::/", "garbage", "0::/docker", "///", "0::/docker//"}) { read_cgroup(text); }
+    for (const char* text : {"", "\n", "0::", "0::/", "garbage", "0::/docker", "///", "0::/docker//"}) {
+        read_cgroup(text);
+    }
     CHECK(read_cgroup("0::/").empty());
     CHECK_THAT(stop_advice("/system.slice/nginx.service"), has_text("systemctl stop nginx.service"));
     CHECK_THAT(stop_advice("/docker/0123"), has_text("docker stop"));
@@ -243,7 +245,8 @@ TEST_CASE("the output of lsof") {
         INFO(broken);
         CHECK_FALSE(read_lsof(broken, Transport::tcp, sockets, processes));
     }
-    for (const char* odd : {"", "p1\n", "p1\nn\n", "p1\nf1\nn127.0.0.1\n", "p1\nf1\ntIPv4\nPTCP\nn*:*\n", "p1\nf1\ntIPv4\nPTCP\nn:\n"}) {
+    for (const char* odd :
+         {"", "p1\n", "p1\nn\n", "p1\nf1\nn127.0.0.1\n", "p1\nf1\ntIPv4\nPTCP\nn*:*\n", "p1\nf1\ntIPv4\nPTCP\nn:\n"}) {
         sockets.clear();
         processes.clear();
         CHECK(read_lsof(odd, Transport::tcp, sockets, processes));
@@ -266,7 +269,8 @@ TEST_CASE("rows become holders, one for each process") {
     };
     const Endpoint here("127.0.0.1", 80);
     SECTION("connections explain nothing where somebody listens") {
-        std::vector<Socket> rows{socket("127.0.0.1", 1, State::connected), socket("127.0.0.1", 2), socket("127.0.0.2", 3)};
+        std::vector<Socket> rows{socket("127.0.0.1", 1, State::connected), socket("127.0.0.1", 2),
+                                 socket("127.0.0.2", 3)};
         keep_conflicting(here, rows);
         REQUIRE(rows.size() == 1);
         CHECK(rows[0].pid == 2);

@@ -28,8 +28,7 @@ struct Outcome {
     bool threw = false;
 };
 
-template <class Wrap, class Fail>
-Outcome outcome_of(Wrap wrap, Fail fail, bool held = true) {
+template <class Wrap, class Fail> Outcome outcome_of(Wrap wrap, Fail fail, bool held = true) {
     Outcome outcome;
     const auto server = [&](std::uint16_t) {
         ++outcome.starts;
@@ -47,26 +46,21 @@ Outcome outcome_of(Wrap wrap, Fail fail, bool held = true) {
     RetryOnAddrInUse retry{wrap(server), Probe{&outcome, held}, [](const Holder&) { return Fate::killed; }, NoLog{}};
     try {
         static_cast<void>(retry.start("127.0.0.1", 80));
-    } catch (...) {
-        outcome.threw = true;
-    }
+    } catch (...) { outcome.threw = true; }
     return outcome;
 }
 
-template <class Fail>
-Outcome outcome_of(Fail fail, bool held = true) {
+template <class Fail> Outcome outcome_of(Fail fail, bool held = true) {
     return outcome_of([](auto server) { return server; }, fail, held);
 }
 
-template <class Fail>
-Outcome asked(Fail fail, bool held = true) {
+template <class Fail> Outcome asked(Fail fail, bool held = true) {
     return outcome_of([](auto server) { return AskProbe<decltype(server)>{std::move(server)}; }, fail, held);
 }
 
 enum Understood { no, yes, ask };
 
-template <class Fail>
-Understood understood(Fail fail) {
+template <class Fail> Understood understood(Fail fail) {
     if (outcome_of(fail).starts == 1) { return no; }
     return outcome_of(fail, false).starts == 2 ? yes : ask;
 }
@@ -80,8 +74,7 @@ struct NamedCategory : std::error_category {
 const NamedCategory asio_system("asio.system");
 const NamedCategory other("other");
 
-template <class E>
-auto thrower(E exception) {
+template <class E> auto thrower(E exception) {
     return [exception] { throw exception; };
 }
 
@@ -110,9 +103,7 @@ TEST_CASE("the whole chain of nested exceptions counts") {
         return [=] {
             try {
                 throw inner;
-            } catch (...) {
-                std::throw_with_nested(outer);
-            }
+            } catch (...) { std::throw_with_nested(outer); }
         };
     };
     const std::system_error in_use(EADDRINUSE, std::system_category());
@@ -132,12 +123,8 @@ TEST_CASE("the whole chain of nested exceptions counts") {
             try {
                 try {
                     std::rethrow_exception(inner);
-                } catch (...) {
-                    std::throw_with_nested(plain);
-                }
-            } catch (...) {
-                inner = std::current_exception();
-            }
+                } catch (...) { std::throw_with_nested(plain); }
+            } catch (...) { inner = std::current_exception(); }
         }
         std::rethrow_exception(inner);
     };
@@ -176,24 +163,66 @@ TEST_CASE("a negative number is understood by itself, or by errno") {
     CHECK(understood([] { return -EADDRINUSE; }) == yes);
     CHECK(understood([] { return static_cast<long long>(-EADDRINUSE); }) == yes);
     CHECK(understood([] { return -EACCES; }) == no);
-    CHECK(understood([] { errno = EADDRINUSE; return -1; }) == yes);
-    CHECK(understood([] { errno = EACCES; return -1; }) == no);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return -1;
+          }) == yes);
+    CHECK(understood([] {
+              errno = EACCES;
+              return -1;
+          }) == no);
     CHECK(understood([] { return -1; }) == no);
-    CHECK(understood([] { errno = EADDRINUSE; return 0; }) == no);
-    CHECK(understood([] { errno = EADDRINUSE; return EADDRINUSE; }) == no); // some other number
-    CHECK(understood([] { errno = EADDRINUSE; return static_cast<unsigned>(-EADDRINUSE); }) == no);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return 0;
+          }) == no);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return EADDRINUSE;
+          }) == no); // some other number
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return static_cast<unsigned>(-EADDRINUSE);
+          }) == no);
 }
 
 TEST_CASE("a silent failure is understood by errno, which is the call's own") {
-    CHECK(understood([] { errno = EADDRINUSE; return false; }) == yes);
-    CHECK(understood([] { errno = EACCES; return false; }) == no);
-    CHECK(understood([] { errno = EADDRINUSE; return true; }) == no);
-    CHECK(understood([] { errno = EADDRINUSE; return static_cast<int*>(nullptr); }) == yes);
-    CHECK(understood([] { errno = EADDRINUSE; return std::unique_ptr<int>(); }) == yes);
-    CHECK(understood([] { errno = EADDRINUSE; return std::shared_ptr<int>(); }) == yes);
-    CHECK(understood([] { errno = EADDRINUSE; return std::make_unique<int>(1); }) == no);
-    CHECK(understood([] { errno = EADDRINUSE; return std::optional<int>(); }) == yes);
-    CHECK(understood([] { errno = EADDRINUSE; return std::optional<int>(0); }) == no);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return false;
+          }) == yes);
+    CHECK(understood([] {
+              errno = EACCES;
+              return false;
+          }) == no);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return true;
+          }) == no);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return static_cast<int*>(nullptr);
+          }) == yes);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return std::unique_ptr<int>();
+          }) == yes);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return std::shared_ptr<int>();
+          }) == yes);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return std::make_unique<int>(1);
+          }) == no);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return std::optional<int>();
+          }) == yes);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return std::optional<int>(0);
+          }) == no);
     errno = EADDRINUSE; // left over from earlier
     CHECK(understood([] { return false; }) == no);
 }
@@ -220,12 +249,27 @@ TEST_CASE("the error inside an expected-like value is understood") {
 }
 
 TEST_CASE("AskProbe lets the probe decide where no reason is given, and only there") {
-    CHECK(asked([] { errno = EACCES; return false; }).starts == 2);
-    CHECK(asked([] { errno = EACCES; return false; }, false).starts == 1);
+    CHECK(asked([] {
+              errno = EACCES;
+              return false;
+          }).starts == 2);
+    CHECK(asked(
+              [] {
+                  errno = EACCES;
+                  return false;
+              },
+              false)
+              .starts == 1);
     CHECK(asked([] { return std::unique_ptr<int>(); }).starts == 2);
     CHECK(asked([] { return std::optional<int>(); }).starts == 2);
-    CHECK(asked([] { errno = EACCES; return -1; }).starts == 2);
-    CHECK(asked([] { errno = EACCES; return -EACCES; }).starts == 1);
+    CHECK(asked([] {
+              errno = EACCES;
+              return -1;
+          }).starts == 2);
+    CHECK(asked([] {
+              errno = EACCES;
+              return -EACCES;
+          }).starts == 1);
     CHECK(asked(thrower(42)).starts == 2);
     CHECK(asked(thrower(std::runtime_error("no certificate"))).starts == 2);
     CHECK(asked(thrower(std::runtime_error("no certificate")), false).starts == 1);
@@ -259,8 +303,7 @@ struct ForeignServer { // as a specialisation of ServerTraits
 };
 } // namespace
 
-template <>
-struct addr_in_use::ServerTraits<ForeignServer> {
+template <> struct addr_in_use::ServerTraits<ForeignServer> {
     static bool start(ForeignServer& server, const Endpoint& endpoint) { return server.open_at(endpoint.port()); }
     static bool restart(ForeignServer& server, const Endpoint&) {
         ++server.reopened;

@@ -65,7 +65,8 @@ TEST_CASE("with the port alone, a holder is sure to be in the way only if it cov
 }
 
 TEST_CASE("sockets on different interfaces are not ended together") {
-    CHECK(reasons({"fe80::1", 80}, {holder_at({"fe80::1%1", 80}), holder_at({"fe80::1%2", 80}, nobodys_pid + 1)}).size() == 2);
+    CHECK(reasons({"fe80::1", 80}, {holder_at({"fe80::1%1", 80}), holder_at({"fe80::1%2", 80}, nobodys_pid + 1)})
+              .size() == 2);
     CHECK(reasons({"fe80::1", 80}, {holder_at({"fe80::1%1", 80})}).empty());
 }
 
@@ -138,7 +139,8 @@ TEST_CASE("programs whose end does harm are known by their executable and by the
     CHECK_THAT(advice("renamed", "/usr/bin/tmux (deleted)"), has_text("inherited"));
     CHECK_THAT(advice("qemu-system-x86", ""), has_text("virtual machine"));
     CHECK_THAT(advice("ControlCenter", ""), has_text("AirPlay"));
-    for (const char* name : {"python3", "node", "java", "nginx", "my-server", "codeserver", "dockerish", "sshx", "x", "bash"}) {
+    for (const char* name :
+         {"python3", "node", "java", "nginx", "my-server", "codeserver", "dockerish", "sshx", "x", "bash"}) {
         CHECK(advice(name, "").empty()); // bash: without a terminal
     }
 }

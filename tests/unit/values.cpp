@@ -21,10 +21,31 @@ TEST_CASE("a port that is none is rejected, and never cut to another one") {
 }
 
 TEST_CASE("a host that is none is rejected by its text") {
-    for (const char* host : {"example.org", "127.0.0", "127.0.0.1.1", "127.0.0.256", "127.0.0.01", " 127.0.0.1", "1",
-                             "::1::", ":::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "12345::", "::g", "[::1]", "::1 ",
-                             "1:2:3:4:5:6:7:8::", "::127.0.0", "::1%", "fe80::1%no-such-interface", "127.0.0.1%1", ":", "1:",
-                             ":1:2:3:4:5:6:7", "**", "Localhost"}) {
+    for (const char* host : {"example.org",
+                             "127.0.0",
+                             "127.0.0.1.1",
+                             "127.0.0.256",
+                             "127.0.0.01",
+                             " 127.0.0.1",
+                             "1",
+                             "::1::",
+                             ":::",
+                             "1:2:3:4:5:6:7",
+                             "1:2:3:4:5:6:7:8:9",
+                             "12345::",
+                             "::g",
+                             "[::1]",
+                             "::1 ",
+                             "1:2:3:4:5:6:7:8::",
+                             "::127.0.0",
+                             "::1%",
+                             "fe80::1%no-such-interface",
+                             "127.0.0.1%1",
+                             ":",
+                             "1:",
+                             ":1:2:3:4:5:6:7",
+                             "**",
+                             "Localhost"}) {
         INFO(host);
         CHECK_THROWS_AS(Endpoint(host, 1), std::invalid_argument);
         CHECK_THROWS_WITH(Endpoint(host, 1), has_text(host));
@@ -33,12 +54,28 @@ TEST_CASE("a host that is none is rejected by its text") {
 
 TEST_CASE("a host is written in its shortest form") {
     const std::pair<const char*, const char*> forms[] = {
-        {"127.0.0.1", "127.0.0.1"}, {"0.0.0.0", "0.0.0.0"}, {"255.255.255.255", "255.255.255.255"}, {"", "*"},
-        {"*", "*"}, {"localhost", "localhost"}, {"::", "::"}, {"::1", "::1"}, {"0:0:0:0:0:0:0:1", "::1"},
-        {"2001:DB8::0:1", "2001:db8::1"}, {"1:0:0:2:0:0:0:3", "1:0:0:2::3"}, {"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"},
-        {"1:0:3:4:5:6:7:8", "1:0:3:4:5:6:7:8"}, {"1::", "1::"}, {"::8", "::8"}, {"::ffff:127.0.0.1", "::ffff:127.0.0.1"},
-        {"::FFFF:7f00:1", "::ffff:127.0.0.1"}, {"::1.2.3.4", "::102:304"}, {"fe80::1%1", "fe80::1%1"},
-        {"1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"}, {"::2:3:4:5:6:7:8", "0:2:3:4:5:6:7:8"}, {"64:ff9b::1.2.3.4", "64:ff9b::102:304"},
+        {"127.0.0.1", "127.0.0.1"},
+        {"0.0.0.0", "0.0.0.0"},
+        {"255.255.255.255", "255.255.255.255"},
+        {"", "*"},
+        {"*", "*"},
+        {"localhost", "localhost"},
+        {"::", "::"},
+        {"::1", "::1"},
+        {"0:0:0:0:0:0:0:1", "::1"},
+        {"2001:DB8::0:1", "2001:db8::1"},
+        {"1:0:0:2:0:0:0:3", "1:0:0:2::3"},
+        {"1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7:8"},
+        {"1:0:3:4:5:6:7:8", "1:0:3:4:5:6:7:8"},
+        {"1::", "1::"},
+        {"::8", "::8"},
+        {"::ffff:127.0.0.1", "::ffff:127.0.0.1"},
+        {"::FFFF:7f00:1", "::ffff:127.0.0.1"},
+        {"::1.2.3.4", "::102:304"},
+        {"fe80::1%1", "fe80::1%1"},
+        {"1:2:3:4:5:6:7::", "1:2:3:4:5:6:7:0"},
+        {"::2:3:4:5:6:7:8", "0:2:3:4:5:6:7:8"},
+        {"64:ff9b::1.2.3.4", "64:ff9b::102:304"},
         {"1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:102:304"},
     };
     for (const auto& [text, shortest] : forms) { CHECK(Endpoint(text, 1).host() == shortest); }
@@ -53,9 +90,26 @@ TEST_CASE("endpoints are read from text") {
     CHECK(Endpoint::parse(":8080") == Endpoint("", 8080));
     CHECK(Endpoint::parse("*:0") == Endpoint("*", 0));
     CHECK(Endpoint::parse("localhost:65535") == Endpoint("localhost", 65535));
-    for (const char* text : {"", ":", "::1:80", "[::1]", "[::1]80", "[127.0.0.1]:80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536",
-                             "127.0.0.1:80 ", "127.0.0.1:+80", "127.0.0.1:-1", "127.0.0.1:080", "host:80", "99999999999999999999999",
-                             "[]:80", "[:80", "]:80", "80:80", "127.0.0.1:0x50"}) {
+    for (const char* text : {"",
+                             ":",
+                             "::1:80",
+                             "[::1]",
+                             "[::1]80",
+                             "[127.0.0.1]:80",
+                             "127.0.0.1",
+                             "127.0.0.1:",
+                             "127.0.0.1:65536",
+                             "127.0.0.1:80 ",
+                             "127.0.0.1:+80",
+                             "127.0.0.1:-1",
+                             "127.0.0.1:080",
+                             "host:80",
+                             "99999999999999999999999",
+                             "[]:80",
+                             "[:80",
+                             "]:80",
+                             "80:80",
+                             "127.0.0.1:0x50"}) {
         INFO(text);
         CHECK_FALSE(Endpoint::parse(text).has_value());
     }
@@ -95,8 +149,15 @@ TEST_CASE("every enum has its words") {
     for (std::size_t i = 0; i < 4; ++i) { CHECK(to_string(static_cast<State>(i)) == states[i]); }
     const char* fates[] = {"exited", "released", "killed", "already_gone", "refused", "not_permitted", "survived"};
     for (std::size_t i = 0; i < 7; ++i) { CHECK(to_string(static_cast<Fate>(i)) == fates[i]); }
-    const char* obstacles[] = {"none", "refused_holder", "surviving_holder", "invisible_holder", "lingering_connections",
-                               "live_connection", "taken_again", "this_process", "reserved_port"};
+    const char* obstacles[] = {"none",
+                               "refused_holder",
+                               "surviving_holder",
+                               "invisible_holder",
+                               "lingering_connections",
+                               "live_connection",
+                               "taken_again",
+                               "this_process",
+                               "reserved_port"};
     for (std::size_t i = 0; i < 9; ++i) { CHECK(to_string(static_cast<Obstacle>(i)) == obstacles[i]); }
     CHECK(to_string(static_cast<Fate>(99)) == "unknown");
 }
@@ -110,8 +171,9 @@ TEST_CASE("values are what they are said to be") {
     STATIC_REQUIRE(ADDR_IN_USE_VERSION_MINOR == 1);
     STATIC_REQUIRE(ADDR_IN_USE_VERSION_PATCH == 0);
     STATIC_REQUIRE(std::is_same_v<Endpoint, addr_in_use::v0_1_0::Endpoint>);
-#if defined(ADDR_IN_USE_TRY) || defined(ADDR_IN_USE_CATCH_ALL) || defined(ADDR_IN_USE_RETHROW) || defined(ADDR_IN_USE_NAMESPACE) || \
-    defined(ADDR_IN_USE_HAS_EXCEPTIONS) || defined(ADDR_IN_USE_OS_LINUX) || defined(ADDR_IN_USE_OS_POSIX)
+#if defined(ADDR_IN_USE_TRY) || defined(ADDR_IN_USE_CATCH_ALL) || defined(ADDR_IN_USE_RETHROW) ||                      \
+    defined(ADDR_IN_USE_NAMESPACE) || defined(ADDR_IN_USE_HAS_EXCEPTIONS) || defined(ADDR_IN_USE_OS_LINUX) ||          \
+    defined(ADDR_IN_USE_OS_POSIX)
     FAIL("a private macro has leaked");
 #endif
 }
