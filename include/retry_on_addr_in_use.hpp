@@ -612,22 +612,25 @@ inline std::string write_address(const Address& address, bool mapped_as_v6) {
     return text;
 }
 
-// The addresses an endpoint stands for, in each family.
+// The addresses an endpoint stands for, in one family.
 struct Reach {
     enum Extent : std::uint8_t { nothing, one, all };
-    Extent v4 = nothing;
-    Extent v6 = nothing;
-    Address v4_address{};
-    Address v6_address{};
+    Extent extent = nothing;
+    Address address{};
+
+    [[nodiscard]] bool meets(const Reach& other) const noexcept {
+        return extent != nothing && other.extent != nothing &&
+               (extent == all || other.extent == all || address == other.address);
+    }
+    [[nodiscard]] bool contains(const Reach& other) const noexcept {
+        return other.extent == nothing || extent == all || (extent == other.extent && address == other.address);
+    }
 };
 
-inline bool meet(Reach::Extent a, const Address& a_address, Reach::Extent b, const Address& b_address) noexcept {
-    return a != Reach::nothing && b != Reach::nothing && (a == Reach::all || b == Reach::all || a_address == b_address);
-}
-
-inline bool contains(Reach::Extent a, const Address& a_address, Reach::Extent b, const Address& b_address) noexcept {
-    return b == Reach::nothing || a == Reach::all || (a == b && a_address == b_address);
-}
+struct Reaches {
+    Reach v4;
+    Reach v6;
+};
 
 // What the tables of a system and the rules need of an Endpoint.
 struct Access {
@@ -646,19 +649,18 @@ struct Access {
     static bool host_known(const Endpoint& endpoint) noexcept { return endpoint.host_ != Endpoint::Host::unknown; }
     static bool is_v6(const Endpoint& endpoint) noexcept { return endpoint.host_ == Endpoint::Host::v6; }
 
-    static Reach reach(const Endpoint& endpoint) noexcept {
+    static Reaches reaches(const Endpoint& endpoint) noexcept {
+        constexpr Reach all{Reach::all, {}};
         switch (endpoint.host_) {
         case Endpoint::Host::unknown:
-        case Endpoint::Host::every: return {Reach::all, Reach::all, {}, {}};
-        case Endpoint::Host::localhost: return {Reach::one, Reach::one, v4_loopback, v6_loopback};
-        case Endpoint::Host::v4:
-        case Endpoint::Host::v6: break;
+        case Endpoint::Host::every: return {all, all};
+        case Endpoint::Host::localhost: return {{Reach::one, v4_loopback}, {Reach::one, v6_loopback}};
+        default: break;
         }
-        if (is_v4(endpoint.address_)) {
-            return {endpoint.address_ == v4_any ? Reach::all : Reach::one, Reach::nothing, endpoint.address_, {}};
-        }
-        if (endpoint.address_ != Address{}) { return {Reach::nothing, Reach::one, {}, endpoint.address_}; }
-        return {endpoint.v6_only_ ? Reach::nothing : Reach::all, Reach::all, {}, {}};
+        const Reach one{Reach::one, endpoint.address_};
+        if (is_v4(endpoint.address_)) { return {endpoint.address_ == v4_any ? all : one, {}}; }
+        if (endpoint.address_ != Address{}) { return {{}, one}; }
+        return {endpoint.v6_only_ ? Reach() : all, all};
     }
 
     // A socket on an interface (SO_BINDTODEVICE, or a link-local address) is in nobody's way on another one.
@@ -669,10 +671,9 @@ struct Access {
     // Whether whatever `wanted` turns out to be, if it conflicts with `b` then it conflicts with `a`.
     static bool covers(const Endpoint& a, const Endpoint& b, const Endpoint& wanted) noexcept {
         if (a.scope_ != 0 && a.scope_ != b.scope_) { return false; }
-        const Reach x = reach(a);
-        const Reach y = reach(b);
-        return host_known(wanted) ||
-               (contains(x.v4, x.v4_address, y.v4, y.v4_address) && contains(x.v6, x.v6_address, y.v6, y.v6_address));
+        const Reaches x = reaches(a);
+        const Reaches y = reaches(b);
+        return host_known(wanted) || (x.v4.contains(y.v4) && x.v6.contains(y.v6));
     }
 };
 
@@ -687,9 +688,9 @@ inline bool conflicts(const Endpoint& a, const Endpoint& b) noexcept {
     if (a.port() != b.port() || a.port() == 0 || a.transport() != b.transport() || !detail::Access::scopes_meet(a, b)) {
         return false;
     }
-    const detail::Reach x = detail::Access::reach(a);
-    const detail::Reach y = detail::Access::reach(b);
-    return detail::meet(x.v4, x.v4_address, y.v4, y.v4_address) || detail::meet(x.v6, x.v6_address, y.v6, y.v6_address);
+    const detail::Reaches x = detail::Access::reaches(a);
+    const detail::Reaches y = detail::Access::reaches(b);
+    return x.v4.meets(y.v4) || x.v6.meets(y.v6);
 }
 
 inline bool Endpoint::set_host(std::string_view host) noexcept {
@@ -745,44 +746,24 @@ inline std::string to_string(const Endpoint& endpoint) {
            (endpoint.transport() == Transport::udp ? "/udp" : "");
 }
 
-inline std::string to_string(Transport transport) { return transport == Transport::tcp ? "tcp" : "udp"; }
+namespace detail {
+template <class Enum, std::size_t count> std::string word(Enum value, const char* const (&words)[count]) {
+    const auto index = static_cast<std::size_t>(value);
+    return index < count ? words[index] : "unknown";
+}
+} // namespace detail
 
+inline std::string to_string(Transport transport) { return detail::word(transport, {"tcp", "udp"}); }
 inline std::string to_string(State state) {
-    switch (state) {
-    case State::listening: return "listening";
-    case State::bound: return "bound";
-    case State::connected: return "connected";
-    case State::lingering: return "lingering";
-    }
-    return "unknown";
+    return detail::word(state, {"listening", "bound", "connected", "lingering"});
 }
-
 inline std::string to_string(Fate fate) {
-    switch (fate) {
-    case Fate::exited: return "exited";
-    case Fate::released: return "released";
-    case Fate::killed: return "killed";
-    case Fate::already_gone: return "already_gone";
-    case Fate::refused: return "refused";
-    case Fate::not_permitted: return "not_permitted";
-    case Fate::survived: return "survived";
-    }
-    return "unknown";
+    return detail::word(fate, {"exited", "released", "killed", "already_gone", "refused", "not_permitted", "survived"});
 }
-
 inline std::string to_string(Obstacle obstacle) {
-    switch (obstacle) {
-    case Obstacle::none: return "none";
-    case Obstacle::refused_holder: return "refused_holder";
-    case Obstacle::surviving_holder: return "surviving_holder";
-    case Obstacle::invisible_holder: return "invisible_holder";
-    case Obstacle::lingering_connections: return "lingering_connections";
-    case Obstacle::live_connection: return "live_connection";
-    case Obstacle::taken_again: return "taken_again";
-    case Obstacle::this_process: return "this_process";
-    case Obstacle::reserved_port: return "reserved_port";
-    }
-    return "unknown";
+    return detail::word(obstacle,
+                        {"none", "refused_holder", "surviving_holder", "invisible_holder", "lingering_connections",
+                         "live_connection", "taken_again", "this_process", "reserved_port"});
 }
 
 // 8  what the logic asks of an operating system ///////////////////////////////////////////////////////////////////////
@@ -878,6 +859,21 @@ private:
 
 using Clock = std::chrono::steady_clock;
 
+// As in <algorithm>, which costs a user four times as many lines to read as this header.
+template <class Range, class Test> bool any_of(const Range& range, Test test) {
+    for (const auto& element : range) {
+        if (test(element)) { return true; }
+    }
+    return false;
+}
+template <class T, class Test> void keep_if(std::vector<T>& elements, Test test) {
+    std::vector<T> kept;
+    for (T& element : elements) {
+        if (test(element)) { kept.push_back(std::move(element)); }
+    }
+    elements = std::move(kept);
+}
+
 // A deadline that no duration can overflow.
 inline Clock::time_point deadline_after(os::Milliseconds time) {
     constexpr os::Milliseconds year = std::chrono::hours(24 * 365);
@@ -936,11 +932,10 @@ template <class S> inline constexpr bool ask_probe = detected<TraitsAskProbe, S>
 
 // The first form that compiles, and no form after it is even looked at: a generic lambda must not meet a PortArgument.
 template <class S>
-struct Startable
-    : std::disjunction<Detector<void, TraitsStart, S>, Detector<void, MemberStart, S, const Endpoint&>,
-                       Detector<void, MemberStart, S, PortArgument>, Detector<void, MemberStart, S>,
-                       Detector<void, Call, S, const Endpoint&>, Detector<void, Call, S, PortArgument>,
-                       Detector<void, Call, S>> {};
+struct Startable : std::disjunction<Detector<void, TraitsStart, S>, Detector<void, MemberStart, S, const Endpoint&>,
+                                    Detector<void, MemberStart, S, PortArgument>, Detector<void, MemberStart, S>,
+                                    Detector<void, Call, S, const Endpoint&>, Detector<void, Call, S, PortArgument>,
+                                    Detector<void, Call, S>> {};
 template <class S> struct Startable<Preflight<S>> : Startable<S> {};
 template <class S> struct Startable<AskProbe<S>> : Startable<S> {};
 
@@ -1197,6 +1192,12 @@ inline constexpr Harm harms[] = {
 // What to do about a service or container, given as a path of control groups.
 std::string stop_advice(std::string_view service);
 
+inline bool ends_with(std::string_view text, std::string_view end) noexcept {
+    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+inline constexpr std::string_view deleted_mark = " (deleted)"; // Linux, man 5 proc_pid_exe
+
 inline bool named(std::string_view program, std::string_view name) noexcept {
     if (!name.empty() && name.back() == '*') {
         name.remove_suffix(1);
@@ -1209,10 +1210,7 @@ inline bool named(std::string_view program, std::string_view name) noexcept {
 inline std::string harm(const Holder& holder) {
     constexpr std::size_t kernel_cut = 15; // TASK_COMM_LEN - 1, man 5 proc
     std::string_view program = base_name(holder.executable);
-    if (constexpr std::string_view deleted = " (deleted)";
-        program.size() > deleted.size() && program.substr(program.size() - deleted.size()) == deleted) {
-        program.remove_suffix(deleted.size());
-    }
+    if (ends_with(program, deleted_mark)) { program.remove_suffix(deleted_mark.size()); }
     for (const Harm& entry : harms) {
         for (std::string_view rest = entry.names; !rest.empty();) {
             const std::string_view name = rest.substr(0, rest.find(','));
@@ -1283,64 +1281,66 @@ inline std::string protection(const Holder& holder, const Endpoint& wanted, cons
     return "";
 }
 
+inline std::string stays(const Holder& holder) { return "ending it frees nothing while " + label(holder) + " stays"; }
+
 // All or none: ending one of several holders frees nothing. When one must stay, those that could go stay too.
 inline bool spare_all(std::vector<Eviction>& evictions) {
-    const Eviction* spared = nullptr;
+    std::string reason;
     for (const Eviction& eviction : evictions) {
-        if (eviction.fate == Fate::refused || eviction.fate == Fate::not_permitted) {
-            spared = &eviction;
-            break;
+        if (reason.empty() && (eviction.fate == Fate::refused || eviction.fate == Fate::not_permitted)) {
+            reason = stays(eviction.holder);
         }
     }
-    if (spared == nullptr) { return false; }
-    const std::string reason = "ending it frees nothing while " + label(spared->holder) + " stays";
     for (Eviction& eviction : evictions) {
-        if (eviction.fate == Fate::survived) {
+        if (eviction.fate == Fate::survived && !reason.empty()) {
             eviction.fate = Fate::refused;
             eviction.reason = reason;
         }
     }
-    return true;
+    return !reason.empty();
 }
 
-// Holders and the processes behind them, held on to from before the look at them until after the last signal. A fate
-// of `survived` means: still to be decided.
+inline std::string no_rule(const Holder&) { return ""; }
+
+// What a rule (text for a Holder, empty if it may be ended) says of each holder. `survived`: still to be decided.
+template <class Rule> std::vector<Eviction> judge_holders(const std::vector<Holder>& holders, Rule rule) {
+    std::vector<Eviction> evictions;
+    for (const Holder& holder : holders) {
+        std::string reason = rule(holder);
+        const Fate fate = reason.empty() ? Fate::survived : Fate::refused;
+        evictions.push_back({holder, fate, {}, {}, std::move(reason)});
+    }
+    return evictions;
+}
+
+// Holders and the processes behind them, held on to from before the look at them until after the last signal.
 class Pinned {
 public:
-    explicit Pinned(const std::vector<Holder>& holders) : begin_(Clock::now()) {
-        for (const Holder& holder : holders) {
-            Eviction eviction;
-            eviction.holder = holder;
-            processes_.emplace_back(holder.pid);
-            evictions_.push_back(std::move(eviction));
-        }
+    explicit Pinned(const std::vector<Holder>& holders)
+        : begin_(Clock::now()), evictions_(judge_holders(holders, no_rule)) {
+        for (const Holder& holder : holders) { processes_.emplace_back(holder.pid); }
         look(Fate::already_gone, Fate::released);
     }
 
     [[nodiscard]] std::vector<Eviction>& evictions() noexcept { return evictions_; }
 
-    // Refuses whom a rule protects: text for a Holder, empty if it may be ended.
     template <class Rule> void refuse(Rule rule) {
-        for (Eviction& eviction : evictions_) {
-            if (eviction.fate == Fate::survived) {
-                eviction.reason = rule(eviction.holder);
-                eviction.fate = eviction.reason.empty() ? Fate::survived : Fate::refused;
-            }
-        }
+        undecided([&](Eviction& eviction, const os::Process&) {
+            eviction.reason = rule(eviction.holder);
+            if (!eviction.reason.empty()) { eviction.fate = Fate::refused; }
+        });
     }
 
     void signal(os::Ask ask) {
-        for (std::size_t i = 0; i < evictions_.size(); ++i) {
-            Eviction& eviction = evictions_[i];
-            if (eviction.fate != Fate::survived) { continue; }
-            eviction.error = processes_[i].signal(ask);
+        undecided([&](Eviction& eviction, const os::Process& process) {
+            eviction.error = process.signal(ask);
             if (eviction.error == std::errc::no_such_process) {
                 eviction.error.clear();
                 eviction.fate = Fate::already_gone;
             } else if (eviction.error) {
                 eviction.fate = Fate::not_permitted;
             }
-        }
+        });
     }
 
     // Waits until all have left the address, for up to `time`. Those that died meanwhile are `dead`, those that live on
@@ -1351,67 +1351,65 @@ public:
         // and only where `held` can answer (it does not see a TCP socket that is bound without listening).
         os::Milliseconds step(1);
         for (bool ask_held = true;; step = (std::min)(step * 2, os::Milliseconds(32))) {
-            bool can_ask = true;
             bool held = false;
             std::vector<const os::Process*> waiting;
-            for (std::size_t i = 0; i < evictions_.size(); ++i) {
-                const Holder& holder = evictions_[i].holder;
-                if (evictions_[i].fate == Fate::survived && processes_[i].exited()) {
-                    decide(i, dead);
-                } else if (evictions_[i].fate == Fate::survived) {
-                    waiting.push_back(&processes_[i]);
-                    can_ask =
-                        can_ask && (holder.state == State::listening || holder.socket.transport() == Transport::udp);
-                    held = held || (ask_held && can_ask && os::held(holder.socket));
-                }
-            }
+            undecided([&](Eviction& eviction, const os::Process& process) {
+                if (process.exited()) { return decide(eviction, dead); }
+                const Endpoint& socket = eviction.holder.socket;
+                waiting.push_back(&process);
+                ask_held =
+                    ask_held && (eviction.holder.state == State::listening || socket.transport() == Transport::udp);
+                held = held || (ask_held && os::held(socket));
+            });
             const os::Milliseconds left = left_until(deadline);
             if (waiting.empty()) { return; }
-            if (ask_held && can_ask && !held) {
+            if (ask_held && !held) {
                 // A process that dies closes its sockets a moment before it can be seen to be dead.
                 os::Process::wait(waiting, os::Milliseconds(50));
                 look(dead, free);
                 ask_held = false; // whoever is still undecided holds on to something that `held` does not see
-                continue;
+            } else if (left <= os::Milliseconds(0)) {
+                return;
+            } else {
+                os::Process::wait(waiting, ask_held ? (std::min)(step, left) : left);
             }
-            if (left <= os::Milliseconds(0)) { return; }
-            os::Process::wait(waiting, ask_held && can_ask ? (std::min)(step, left) : left);
         }
     }
 
     // Looks at whoever is undecided: is it still that process, and does it still hold the address?
     void look(Fate dead, Fate free) {
-        for (std::size_t i = 0; i < evictions_.size(); ++i) {
-            if (evictions_[i].fate == Fate::survived) { look(i, dead, free); }
-        }
+        undecided([&](Eviction& eviction, const os::Process& process) {
+            const Holder& before = eviction.holder;
+            std::error_code error = process.error();
+            const Holder now = os::identify(before.pid);
+            const bool holds = !error && os::holds(before.pid, before.socket, error);
+            if (process.exited()) { // asked last: what was read above is then known to be of this process
+                decide(eviction, dead);
+            } else if (!error && before.start_time != 0 && now.start_time != 0 && now.start_time != before.start_time) {
+                decide(eviction, Fate::already_gone); // another process has the pid
+            } else if (error || (before.start_time != 0 && now.start_time == 0)) {
+                eviction.error = error;
+                eviction.reason = "it cannot be looked at" + (error ? ": " + error.message() : "");
+                decide(eviction, Fate::refused);
+            } else if (!holds) {
+                decide(eviction, free);
+            } else if (!before.executable.empty() && !now.executable.empty() && before.executable != now.executable) {
+                eviction.reason = "it runs another program by now: " + printable(now.executable, 128);
+                decide(eviction, Fate::refused);
+            }
+        });
     }
 
 private:
-    void decide(std::size_t i, Fate fate) {
-        evictions_[i].fate = fate;
-        evictions_[i].took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_);
+    template <class Visit> void undecided(Visit visit) {
+        for (std::size_t i = 0; i < evictions_.size(); ++i) {
+            if (evictions_[i].fate == Fate::survived) { visit(evictions_[i], processes_[i]); }
+        }
     }
 
-    void look(std::size_t i, Fate dead, Fate free) {
-        Eviction& eviction = evictions_[i];
-        const Holder& before = eviction.holder;
-        std::error_code error = processes_[i].error();
-        const Holder now = os::identify(before.pid);
-        const bool holds = !error && os::holds(before.pid, before.socket, error);
-        if (processes_[i].exited()) { // asked last: what was read above is then known to be of this process
-            decide(i, dead);
-        } else if (!error && before.start_time != 0 && now.start_time != 0 && now.start_time != before.start_time) {
-            decide(i, Fate::already_gone); // another process has the pid
-        } else if (error || (before.start_time != 0 && now.start_time == 0)) {
-            eviction.error = error;
-            eviction.reason = "it cannot be looked at" + (error ? ": " + error.message() : "");
-            decide(i, Fate::refused);
-        } else if (!holds) {
-            decide(i, free);
-        } else if (!before.executable.empty() && !now.executable.empty() && before.executable != now.executable) {
-            eviction.reason = "it runs another program by now: " + printable(now.executable, 128);
-            decide(i, Fate::refused);
-        }
+    void decide(Eviction& eviction, Fate fate) const {
+        eviction.fate = fate;
+        eviction.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_);
     }
 
     Clock::time_point begin_;
@@ -1430,24 +1428,23 @@ template <class Killer> std::vector<Eviction> evict(Killer& killer, const std::v
     if constexpr (detected<BatchResult, Killer>) {
         return killer(holders);
     } else {
-        std::vector<Eviction> evictions;
-        for (const Holder& holder : holders) {
-            Eviction eviction;
-            eviction.holder = holder;
-            if (!evictions.empty() && evictions.back().fate >= Fate::refused) {
+        std::vector<Eviction> evictions = judge_holders(holders, no_rule);
+        std::string reason;
+        for (Eviction& eviction : evictions) {
+            const Clock::time_point begin = Clock::now();
+            if (!reason.empty()) {
                 eviction.fate = Fate::refused;
-                eviction.reason = "ending it frees nothing while " + label(evictions.back().holder) + " stays";
+                eviction.reason = reason;
             } else if constexpr (std::is_void_v<SingleResult<Killer>>) {
-                Pinned pinned({holder});
-                killer(holder);
+                Pinned pinned({eviction.holder});
+                killer(eviction.holder);
                 pinned.wait(settle_time, Fate::exited, Fate::released);
                 eviction = std::move(pinned.evictions().front());
             } else {
-                const Clock::time_point begin = Clock::now();
-                eviction.fate = killer(holder);
+                eviction.fate = killer(eviction.holder);
                 eviction.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
             }
-            evictions.push_back(std::move(eviction));
+            if (reason.empty() && eviction.fate >= Fate::refused) { reason = stays(eviction.holder); }
         }
         return evictions;
     }
@@ -1482,41 +1479,26 @@ inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& 
 }
 
 inline std::vector<Eviction> ReportOnly::operator()(const std::vector<Holder>& holders) const {
-    std::vector<Eviction> evictions;
-    for (const Holder& holder : holders) {
-        evictions.push_back({holder, Fate::refused, {}, {}, "ReportOnly ends nobody"});
-    }
-    return evictions;
+    return detail::judge_holders(holders, [](const Holder&) { return std::string("ReportOnly ends nobody"); });
 }
 
 template <class Predicate, class Killer>
 std::vector<Eviction> OnlyIf<Predicate, Killer>::operator()(const std::vector<Holder>& holders) {
     static_assert(std::is_invocable_r_v<bool, Predicate&, const Holder&>,
                   "retry_on_addr_in_use: OnlyIf needs a predicate: bool operator()(const Holder&).");
-    std::vector<Eviction> evictions;
     if constexpr (std::is_invocable_r_v<bool, Predicate&, const Holder&>) {
-        for (const Holder& holder : holders) {
-            Eviction eviction;
-            eviction.holder = holder;
+        std::vector<Eviction> evictions = detail::judge_holders(holders, [&](const Holder& holder) -> std::string {
             ADDR_IN_USE_TRY {
-                if (!predicate_(holder)) {
-                    eviction.fate = Fate::refused;
-                    if constexpr (detail::detected<detail::Refusal, Predicate>) {
-                        eviction.reason = Predicate::refusal;
-                    } else {
-                        eviction.reason = "a rule of this program forbids it";
-                    }
-                }
+                if (predicate_(holder)) { return ""; }
             }
-            ADDR_IN_USE_CATCH_ALL {
-                eviction.fate = Fate::refused;
-                eviction.reason = "a rule of this program could not tell (it threw)";
-            }
-            evictions.push_back(std::move(eviction));
-        }
-        if (!detail::spare_all(evictions)) { return detail::evict(killer_, holders); }
+            ADDR_IN_USE_CATCH_ALL { return "a rule of this program could not tell (it threw)"; }
+            if constexpr (detail::detected<detail::Refusal, Predicate>) { return std::string(Predicate::refusal); }
+            return "a rule of this program forbids it";
+        });
+        return detail::spare_all(evictions) ? evictions : detail::evict(killer_, holders);
+    } else {
+        return {};
     }
-    return evictions;
 }
 
 inline bool SameExecutable::operator()(const Holder& holder) const { return detail::os::same_executable(holder.pid); }
@@ -1575,8 +1557,7 @@ inline std::string obstacle_sentence(const Recovery& recovery) {
     case Obstacle::surviving_holder: return " The address is still in use.";
     case Obstacle::invisible_holder:
         return " No process is to be seen that holds it: another user's, a container's or the kernel's may. Look as "
-               "root: "
-               "ss -tulnp 'sport = :" +
+               "root: ss -tulnp 'sport = :" +
                port + "'.";
     case Obstacle::lingering_connections:
         return " Connections of a process that is gone keep it for up to a minute (TIME_WAIT, FIN_WAIT). Wait, or set "
@@ -1739,17 +1720,11 @@ private:
 
     // True if anybody may not be offered to the killer; then nobody is.
     bool protect(const std::vector<Holder>& holders) {
-        std::vector<Eviction> evictions;
-        for (const Holder& holder : holders) {
-            Eviction eviction;
-            eviction.holder = holder;
-            eviction.reason = protection(holder, recovery_.endpoint, holders, begin_);
-            eviction.fate = eviction.reason.empty() ? Fate::survived : Fate::refused;
-            evictions.push_back(std::move(eviction));
-        }
-        if (!spare_all(evictions)) { return false; }
-        recovery_.evictions = std::move(evictions);
-        return true;
+        std::vector<Eviction> evictions = judge_holders(
+            holders, [&](const Holder& holder) { return protection(holder, recovery_.endpoint, holders, begin_); });
+        const bool spared = spare_all(evictions);
+        if (spared) { recovery_.evictions = std::move(evictions); }
+        return spared;
     }
 
     void end(const std::vector<Holder>& holders) {
@@ -1757,21 +1732,18 @@ private:
         ADDR_IN_USE_TRY { evictions = evict(killer_, holders); }
         ADDR_IN_USE_CATCH_ALL { evictions.clear(); }
         // Whom the killer says nothing about, or calls a survivor, is looked at once more.
-        std::vector<Holder> left;
-        bool looked = false;
         for (const Holder& holder : holders) {
-            std::size_t i = 0;
-            while (i < evictions.size() && evictions[i].holder.pid != holder.pid) { ++i; }
-            if (i == evictions.size()) {
-                evictions.emplace_back();
-                evictions[i].holder = holder;
+            const auto is_it = [&](const auto& eviction) { return eviction.holder.pid == holder.pid; };
+            if (!any_of(evictions, is_it)) { evictions.push_back({holder, Fate::survived, {}, {}, ""}); }
+        }
+        if (!any_of(evictions, [](const Eviction& eviction) { return eviction.fate == Fate::survived; })) { return; }
+        const std::vector<Holder> left = look();
+        for (Eviction& eviction : evictions) {
+            const std::uint32_t pid = eviction.holder.pid;
+            const auto is_it = [&](const Holder& holder) { return holder.pid == pid && holds_address(holder); };
+            if (eviction.fate == Fate::survived && !recovery_.error && !any_of(left, is_it)) {
+                eviction.fate = os::Process(pid).exited() ? Fate::exited : Fate::released;
             }
-            if (evictions[i].fate != Fate::survived) { continue; }
-            left = looked ? left : look();
-            looked = true;
-            bool still = static_cast<bool>(recovery_.error);
-            for (const Holder& other : left) { still = still || (other.pid == holder.pid && holds_address(other)); }
-            if (!still) { evictions[i].fate = os::Process(holder.pid).exited() ? Fate::exited : Fate::released; }
         }
     }
 
@@ -2161,10 +2133,6 @@ inline std::vector<std::uint32_t> status_numbers(std::string_view text, std::str
         }
     }
     return numbers;
-}
-
-inline bool ends_with(std::string_view text, std::string_view end) noexcept {
-    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
 // The system service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it; empty for a process
@@ -2566,10 +2534,9 @@ inline bool same_executable(std::uint32_t pid) {
     struct ::stat theirs {};
     if (::stat("/proc/self/exe", &ours) != 0 || ::stat(path.c_str(), &theirs) != 0) { return false; }
     if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) { return true; }
-    constexpr std::string_view deleted = " (deleted)";
     const std::string our_path = read_link(AT_FDCWD, "/proc/self/exe");
     const std::string their_path = read_link(AT_FDCWD, path.c_str());
-    return ends_with(their_path, deleted) && their_path == our_path + std::string(deleted) && same_user(pid);
+    return their_path == our_path + std::string(deleted_mark) && same_user(pid);
 }
 
 inline bool same_command_line(std::uint32_t pid) {
@@ -2736,20 +2703,8 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
     return {};
 }
 
-// Keeps the rows for which `test` says so.
-template <class Test> void keep_if(std::vector<Socket>& sockets, Test test) {
-    std::vector<Socket> kept;
-    for (Socket& socket : sockets) {
-        if (test(socket)) { kept.push_back(std::move(socket)); }
-    }
-    sockets = std::move(kept);
-}
-
-inline bool has_inode(const std::vector<Socket>& sockets, std::uint64_t inode, State state) noexcept {
-    for (const Socket& socket : sockets) {
-        if (socket.inode == inode && socket.state == state) { return true; }
-    }
-    return false;
+inline bool has_inode(const std::vector<Socket>& sockets, std::uint64_t inode, State state) {
+    return any_of(sockets, [&](const Socket& socket) { return socket.inode == inode && socket.state == state; });
 }
 
 inline bool shows_bound_sockets() noexcept {
@@ -2787,8 +2742,8 @@ inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>&
     }
     if (tcp && !Access::host_known(wanted) && !shows_bound_sockets()) {
         for (const Socket& socket : sockets) {
-            const Reach reach = Access::reach(socket.local);
-            if (holds_address(socket) && reach.v4 != Reach::all && reach.v6 != Reach::all) {
+            const Reaches reach = Access::reaches(socket.local);
+            if (holds_address(socket) && reach.v4.extent != Reach::all && reach.v6.extent != Reach::all) {
                 Socket unseen; // on another address, perhaps
                 unseen.local = wanted;
                 sockets.push_back(std::move(unseen));
