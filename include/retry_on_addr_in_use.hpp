@@ -79,7 +79,6 @@
 
 // 2  includes /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-#include <array>        // for the bytes of an address
 #include <cerrno>       // for errno, EADDRINUSE
 #include <chrono>       // for grace periods and deadlines
 #include <cstdint>      // for fixed widths
@@ -125,6 +124,13 @@ enum class Transport : std::uint8_t { tcp, udp };
 
 namespace detail {
 struct Access;
+// In network byte order; IPv4 in its mapped form ::ffff:a.b.c.d.
+struct Address {
+    unsigned char bytes[16] = {};
+    friend bool operator==(const Address& a, const Address& b) noexcept {
+        return std::memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
+    }
+};
 template <class T> inline constexpr bool is_port = std::is_integral_v<T> && !std::is_same_v<std::remove_cv_t<T>, bool>;
 template <class Port> std::uint16_t checked_port(Port port);
 [[noreturn]] void reject_host(std::string_view host);
@@ -174,8 +180,8 @@ private:
     enum class Host : std::uint8_t { unknown, every, localhost, v4, v6 };
     bool set_host(std::string_view host) noexcept;
 
-    std::array<unsigned char, 16> address_{}; // network byte order; IPv4 in its mapped form ::ffff:a.b.c.d
-    std::uint32_t scope_ = 0;                 // interface index, 0: any
+    detail::Address address_;
+    std::uint32_t scope_ = 0; // interface index, 0: any
     std::uint16_t port_ = 0;
     Host host_ = Host::unknown;
     Transport transport_ = Transport::tcp;
@@ -529,19 +535,18 @@ inline std::string to_hex(unsigned value, std::size_t least_digits = 1) {
     return text;
 }
 
-using Address = std::array<unsigned char, 16>;
-inline constexpr Address v4_any{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255};
-inline constexpr Address v4_loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1};
-inline constexpr Address v6_loopback{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+inline constexpr Address v4_any{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255}};
+inline constexpr Address v4_loopback{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1}};
+inline constexpr Address v6_loopback{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 
-inline bool is_v4(const Address& address) noexcept { return std::memcmp(address.data(), v4_any.data(), 12) == 0; }
+inline bool is_v4(const Address& address) noexcept { return std::memcmp(address.bytes, v4_any.bytes, 12) == 0; }
 
 // Four decimal numbers into the last four bytes.
 inline bool read_v4(std::string_view text, Address& address) noexcept {
     Address result = v4_any;
     for (std::size_t i = 12; i < 16; ++i) {
         const std::size_t end = i < 15 ? text.find('.') : text.size();
-        if (end == std::string_view::npos || !to_number(text.substr(0, end), result[i])) { return false; }
+        if (end == std::string_view::npos || !to_number(text.substr(0, end), result.bytes[i])) { return false; }
         text.remove_prefix(i < 15 ? end + 1 : end);
     }
     address = result;
@@ -558,7 +563,7 @@ inline bool read_v6(std::string_view text, Address& address) noexcept {
     while (!text.empty() && size < 16) {
         Address v4;
         if (size <= 12 && text.find(':') == std::string_view::npos && read_v4(text, v4)) {
-            std::memcpy(&result[size], &v4[12], 4);
+            std::memcpy(&result.bytes[size], &v4.bytes[12], 4);
             size += 4;
             text = {};
             break;
@@ -566,8 +571,8 @@ inline bool read_v6(std::string_view text, Address& address) noexcept {
         std::uint16_t group = 0;
         const std::size_t before = text.size();
         if (!take_number(text, group, 16) || before - text.size() > 4) { return false; }
-        result[size] = static_cast<unsigned char>(group >> 8);
-        result[size + 1] = static_cast<unsigned char>(group & 255);
+        result.bytes[size] = static_cast<unsigned char>(group >> 8);
+        result.bytes[size + 1] = static_cast<unsigned char>(group & 255);
         size += 2;
         if (gap == none && take(text, "::")) {
             gap = size;
@@ -578,8 +583,8 @@ inline bool read_v6(std::string_view text, Address& address) noexcept {
     if (!text.empty() || (gap == none) != (size == 16)) { return false; }
     address = Address{};
     const std::size_t head = gap == none ? 16 : gap;
-    std::memcpy(address.data(), result.data(), head);
-    std::memcpy(address.data() + 16 - (size - head), result.data() + head, size - head);
+    std::memcpy(address.bytes, result.bytes, head);
+    std::memcpy(address.bytes + 16 - (size - head), result.bytes + head, size - head);
     return true;
 }
 
@@ -587,13 +592,13 @@ inline bool read_v6(std::string_view text, Address& address) noexcept {
 inline std::string write_address(const Address& address, bool mapped_as_v6) {
     if (is_v4(address)) {
         std::string text = mapped_as_v6 ? "::ffff:" : "";
-        for (std::size_t i = 12; i < 16; ++i) { text += (i > 12 ? "." : "") + std::to_string(address[i]); }
+        for (std::size_t i = 12; i < 16; ++i) { text += (i > 12 ? "." : "") + std::to_string(address.bytes[i]); }
         return text;
     }
     std::size_t run = 0;
     std::size_t run_length = 2;
     for (std::size_t i = 0, length = 0; i < 16; i += 2) {
-        length = address[i] == 0 && address[i + 1] == 0 ? length + 2 : 0;
+        length = address.bytes[i] == 0 && address.bytes[i + 1] == 0 ? length + 2 : 0;
         if (length > run_length) {
             run = i + 2 - length;
             run_length = length;
@@ -607,7 +612,7 @@ inline std::string write_address(const Address& address, bool mapped_as_v6) {
             continue;
         }
         if (!text.empty() && text.back() != ':') { text += ':'; }
-        text += to_hex(address[i] * 256U + address[i + 1]);
+        text += to_hex(address.bytes[i] * 256U + address.bytes[i + 1]);
     }
     return text;
 }
@@ -659,7 +664,7 @@ struct Access {
         }
         const Reach one{Reach::one, endpoint.address_};
         if (is_v4(endpoint.address_)) { return {endpoint.address_ == v4_any ? all : one, {}}; }
-        if (endpoint.address_ != Address{}) { return {{}, one}; }
+        if (!(endpoint.address_ == Address{})) { return {{}, one}; }
         return {endpoint.v6_only_ ? Reach() : all, all};
     }
 
@@ -747,9 +752,9 @@ inline std::string to_string(const Endpoint& endpoint) {
 }
 
 namespace detail {
-template <class Enum, std::size_t count> std::string word(Enum value, const char* const (&words)[count]) {
+template <class Enum, std::size_t Count> std::string word(Enum value, const char* const (&words)[Count]) {
     const auto index = static_cast<std::size_t>(value);
-    return index < count ? words[index] : "unknown";
+    return index < Count ? words[index] : "unknown";
 }
 } // namespace detail
 
@@ -2060,7 +2065,7 @@ inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoi
             }
             if (port == wanted.port()) {
                 Address address = v4_any;
-                std::memcpy(v6 ? address.data() : address.data() + 12, body + 8, v6 ? 16 : 4);
+                std::memcpy(address.bytes + (v6 ? 0 : 12), body + 8, v6 ? 16 : 4);
                 Socket socket;
                 socket.inode = read_bytes<std::uint32_t>(body + 68);
                 socket.local = Access::endpoint(v6, address, port, wanted.transport(),
@@ -2266,15 +2271,15 @@ inline bool is_target(std::uint32_t pid) noexcept { return pid > 1 && pid <= INT
 
 // Appends what can be read until the end of the file, `most` bytes or the deadline.
 inline std::error_code read_all(const Handle& file, std::string& text, std::size_t most, Clock::time_point deadline) {
-    std::array<char, 4096> buffer;
+    char buffer[4096];
     while (text.size() < most) {
         pollfd ready{file.descriptor(), POLLIN, 0};
         const int polled = ::poll(&ready, 1, poll_time(left_until(deadline)));
         if (polled == 0) { return std::make_error_code(std::errc::timed_out); }
-        const ssize_t size = polled < 0 ? -1 : ::read(file.descriptor(), buffer.data(), buffer.size());
+        const ssize_t size = polled < 0 ? -1 : ::read(file.descriptor(), buffer, sizeof buffer);
         if (size == 0) { return {}; }
         if (size < 0 && errno != EINTR) { return system_error(errno); }
-        text.append(buffer.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
+        text.append(buffer, size < 0 ? 0 : static_cast<std::size_t>(size));
     }
     return std::make_error_code(std::errc::file_too_large);
 }
@@ -2411,11 +2416,11 @@ inline std::vector<Holder> list_holders_by_tool(const Endpoint& endpoint, Millis
 
 inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
     std::uint32_t index = 0;
-    std::array<char, IF_NAMESIZE> name{};
-    if (to_number(scope, index) || scope.empty() || scope.size() >= name.size()) { return index; }
+    char name[IF_NAMESIZE] = {};
+    if (to_number(scope, index) || scope.empty() || scope.size() >= sizeof name) { return index; }
     const KeepLastError keep;
-    std::memcpy(name.data(), scope.data(), scope.size());
-    return ::if_nametoindex(name.data());
+    std::memcpy(name, scope.data(), scope.size());
+    return ::if_nametoindex(name);
 }
 #endif // POSIX
 
@@ -2440,9 +2445,9 @@ inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept {
 // Calls visit(name) for each number in a directory of /proc; false from it ends the walk.
 template <class Visit> int each_number(const Handle& directory, Visit visit) {
     constexpr std::size_t name_offset = 19; // struct linux_dirent64, man 2 getdents
-    alignas(8) std::array<unsigned char, 16384> buffer;
+    alignas(8) unsigned char buffer[16384];
     for (;;) {
-        const long size = ::syscall(SYS_getdents64, directory.descriptor(), buffer.data(), buffer.size());
+        const long size = ::syscall(SYS_getdents64, directory.descriptor(), buffer, sizeof buffer);
         if (size <= 0) { return size < 0 ? errno : 0; }
         for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
             const char* const name = reinterpret_cast<const char*>(&buffer[at + name_offset]);
@@ -2457,19 +2462,19 @@ inline Handle open_directory(int at, const char* path) noexcept {
 }
 
 inline std::string read_link(int at, const char* path) {
-    std::array<char, 4096> target; // PATH_MAX
-    const ssize_t size = ::readlinkat(at, path, target.data(), target.size());
-    return std::string(target.data(), size < 0 ? 0 : static_cast<std::size_t>(size));
+    char target[4096]; // PATH_MAX
+    const ssize_t size = ::readlinkat(at, path, target, sizeof target);
+    return std::string(target, size < 0 ? 0 : static_cast<std::size_t>(size));
 }
 
 inline std::string read_file(int at, const char* path, std::size_t most = 1 << 20) {
     std::string text;
     const Handle file(::openat(at, path, O_RDONLY | O_CLOEXEC));
-    std::array<char, 4096> buffer;
+    char buffer[4096];
     while (file && text.size() < most) {
-        const ssize_t size = ::read(file.descriptor(), buffer.data(), (std::min)(buffer.size(), most - text.size()));
+        const ssize_t size = ::read(file.descriptor(), buffer, (std::min)(sizeof buffer, most - text.size()));
         if (size <= 0) { break; }
-        text.append(buffer.data(), static_cast<std::size_t>(size));
+        text.append(buffer, static_cast<std::size_t>(size));
     }
     return text;
 }
@@ -2572,9 +2577,9 @@ inline std::error_code dump_sockets(const Endpoint& wanted, std::uint32_t states
     }
     for (const unsigned char family : {std::uint8_t{2}, std::uint8_t{10}}) { // AF_INET, AF_INET6
         // struct nlmsghdr and struct inet_diag_req_v2
-        alignas(4) std::array<unsigned char, 72> request{};
+        alignas(4) unsigned char request[72] = {};
         const auto put = [&](std::size_t at, auto value) { std::memcpy(&request[at], &value, sizeof value); };
-        put(0, static_cast<std::uint32_t>(request.size()));
+        put(0, static_cast<std::uint32_t>(sizeof request));
         put(4, std::uint16_t{20});        // SOCK_DIAG_BY_FAMILY
         put(6, std::uint16_t{1 | 0x300}); // NLM_F_REQUEST | NLM_F_DUMP
         request[16] = family;
@@ -2582,17 +2587,17 @@ inline std::error_code dump_sockets(const Endpoint& wanted, std::uint32_t states
         put(20, states);
         request[24] = static_cast<unsigned char>(wanted.port() >> 8);
         request[25] = static_cast<unsigned char>(wanted.port() & 255);
-        if (::send(netlink.descriptor(), request.data(), request.size(), 0) < 0) { return system_error(errno); }
+        if (::send(netlink.descriptor(), request, sizeof request, 0) < 0) { return system_error(errno); }
         std::error_code error;
-        alignas(8) std::array<unsigned char, 32768> reply; // no dump message is larger
+        alignas(8) unsigned char reply[32768]; // no dump message is larger
         for (bool more = true; more;) {
-            const ssize_t size = ::recv(netlink.descriptor(), reply.data(), reply.size(), MSG_TRUNC);
+            const ssize_t size = ::recv(netlink.descriptor(), reply, sizeof reply, MSG_TRUNC);
             if (size < 0 && errno == EINTR) { continue; }
-            if (size <= 0 || static_cast<std::size_t>(size) > reply.size()) {
+            if (size <= 0 || static_cast<std::size_t>(size) > sizeof reply) {
                 return size < 0 ? system_error(errno == EAGAIN ? ETIMEDOUT : errno)
                                 : std::make_error_code(std::errc::bad_message);
             }
-            more = read_diag(reply.data(), static_cast<std::size_t>(size), wanted, sockets, error);
+            more = read_diag(reply, static_cast<std::size_t>(size), wanted, sockets, error);
         }
         if (error) { return error; }
     }
@@ -2605,14 +2610,14 @@ template <class Visit> int each_socket(int at, const char* path, Visit visit) {
     int refusal = directory ? 0 : errno;
     if (!directory) { return refusal; }
     const int failure = each_number(directory, [&](const char* name) {
-        std::array<char, 64> link;
+        char link[64];
         // Not stat(): that would follow the link, to a network file system that hangs perhaps.
-        const ssize_t size = ::readlinkat(directory.descriptor(), name, link.data(), link.size());
+        const ssize_t size = ::readlinkat(directory.descriptor(), name, link, sizeof link);
         if (size < 0) {
             refusal = errno == EACCES || errno == EPERM ? errno : 0;
             return refusal == 0; // without the right to one there is none to the next
         }
-        const std::uint64_t inode = socket_inode({link.data(), static_cast<std::size_t>(size)});
+        const std::uint64_t inode = socket_inode({link, static_cast<std::size_t>(size)});
         return inode == 0 || visit(inode, name);
     });
     return refusal != 0 ? refusal : failure;
@@ -2650,21 +2655,21 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
                 if (sockets[i].inode != inode) { continue; }
                 Socket socket = sockets[i];
                 take_number(process, socket.pid);
+                const auto is_known = [&](const Socket& known) {
+                    return known.pid == socket.pid && known.local == socket.local && known.state == socket.state;
+                };
+                found[i] = found[i] || any_of(owned, is_known);
+                if (any_of(owned, is_known)) { continue; }
                 const Handle directory = open_directory(proc.descriptor(), std::to_string(socket.pid).c_str());
                 Holder holder = identify(socket.pid, directory);
                 // Read once more, after the facts and through the same directory: only then are they the holder's.
                 const std::string link = path.substr(path.find('/') + 1) + '/' + name;
                 if (socket_inode(read_link(directory.descriptor(), link.c_str())) != inode) { continue; }
                 found[i] = true;
-                bool known_process = false;
-                for (const Holder& known : processes) { known_process = known_process || known.pid == holder.pid; }
-                if (!known_process) { processes.push_back(std::move(holder)); }
-                bool known_row = false;
-                for (const Socket& known : owned) {
-                    known_row = known_row ||
-                                (known.pid == socket.pid && known.local == socket.local && known.state == socket.state);
+                if (!any_of(processes, [&](const Holder& known) { return known.pid == holder.pid; })) {
+                    processes.push_back(std::move(holder));
                 }
-                if (!known_row) { owned.push_back(std::move(socket)); }
+                owned.push_back(std::move(socket));
             }
             return true;
         });

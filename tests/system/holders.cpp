@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <thread>
 #include <sys/stat.h>
 
 TEST_CASE("a holder that leaves on SIGTERM") {
@@ -160,16 +161,24 @@ TEST_CASE("a holder that leaves the address on SIGTERM and works on is not force
 
 TEST_CASE("a holder that leaves by itself is waited for") {
     Helper holder({"listen=127.0.0.1:0"});
-    struct CloseThenWait {
+    std::thread closer;
+    struct WaitWhileItLeaves {
         Helper& holder;
+        std::thread& closer;
         std::vector<Eviction> operator()(const std::vector<Holder>& holders) const {
-            holder.close_input();
+            closer = std::thread([this] {
+                poll(nullptr, 0, 50); // the killer waits by then; if it does not yet, the fate is already_gone
+                holder.close_input();
+            });
             return WaitForExit{milliseconds(10000)}(holders);
         }
     };
-    const Started started = start_at("127.0.0.1", Endpoint("127.0.0.1", holder.port()), CloseThenWait{holder});
+    const Started started =
+        start_at("127.0.0.1", Endpoint("127.0.0.1", holder.port()), WaitWhileItLeaves{holder, closer});
+    closer.join();
     CHECK(started.serves);
     CHECK((started.fate() == Fate::exited || started.fate() == Fate::already_gone));
+    CHECK_FALSE(holder.alive());
 }
 
 TEST_CASE("our program was rebuilt while its previous run goes on") {

@@ -1,0 +1,140 @@
+"""Breaks the header in one place at a time and demands that the test named beside it fails.
+
+    mutations.py BUILD-DIRECTORY [PART-OF-A-TEST'S-NAME]
+
+A test that no change of the code can make fail proves nothing. Each row names the file of a test, the test, what is taken
+out of the header and what is put there instead. The holder comes from the build
+directory. Needs Catch2 version 2.
+"""
+
+import concurrent.futures
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HEADER = (ROOT / "include/retry_on_addr_in_use.hpp").read_text()
+
+MUTATIONS = [
+    # holders that must leave
+    ("holders", "a holder that leaves on SIGTERM", "ask == Ask::leave ? SIGTERM", "ask == Ask::leave ? 0"),
+    ("holders", "a holder found by the port alone", "case Endpoint::Host::every: return {all, all};", "case Endpoint::Host::every: return {};"),
+    ("holders", "a holder that ignores SIGTERM is forced", "ask == Ask::die ? SIGKILL", "ask == Ask::die ? 0"),
+    ("holders", "a grace of 0 forces at once", "if (grace > grace.zero()) {", "if (grace >= grace.zero()) {"),
+    ("holders", "a stopped holder leaves when asked", "send(SIGCONT)", "send(0)"),
+    ("holders", "forked children that share the socket all leave", "return known.pid == socket.pid && known.local", "return known.local"),
+    ("holders", "two holders that share the address by SO_REUSEPORT both leave", "return known.pid == socket.pid && known.local", "return known.local"),
+    ("holders", "a dual-stack holder of :: is in the way of 127.0.0.1", "{std::uint8_t{2}, std::uint8_t{10}}", "{std::uint8_t{2}}"),
+    ("holders", "a holder that is bound but does not listen", "diag_all = 0xffff", "diag_all = 0x1fff"),
+    ("holders", "a bound holder that ignores SIGTERM has all of its grace, and is forced then", "if (ask_held && !held) {", "if (!held) {"),
+    ("holders", "a UDP holder below the ephemeral range", "? 6 : 17;", "? 6 : 6;"),
+    ("holders", "a socket in the descriptor table of one thread only", "for (const bool threads : {false, true}) {", "for (const bool threads : {false}) {"),
+    ("holders", "our own child counts as gone although it is a zombie, and is left to its parent to reap", "return ::poll(&death, 1, 0) == 1;", "return stat_of(pid_).start_time == 0;"),
+    ("holders", "a child that was started after the start began is ours to end", "if (pid != os::self()) { return \"it started", "if (pid != 0) { return \"it started"),
+    ("holders", "a holder that leaves the address on SIGTERM and works on is not forced", "} else if (!holds) {", "} else if (error) {"),
+    ("holders", "a holder that leaves by itself is waited for", "    pinned.wait(timeout, Fate::exited, Fate::released);\n", ""),
+    ("holders", "our program was rebuilt while its previous run goes on", "their_path == our_path + std::string(deleted_mark)", "their_path == our_path"),
+    ("holders", "lsof finds the same holder", "listening = listening || value == \"ST=LISTEN\";", ""),
+    ("holders", "many processes and descriptors are searched through", "        if (size <= 0) { return size < 0 ? errno : 0; }\n", "        static bool once = false;\n        if (once || size <= 0) { return 0; }\n        once = true;\n"),
+    # bystanders that must live
+    ("bystanders", "a client, other addresses, ports and transports are nobody's business", "|| !conflicts(wanted, socket.local)) { continue; }", ") { continue; }"),
+    ("bystanders", "an outgoing connection on that port lives, and is named", "    if (!holds_address(holder)) {\n        return holder.state", "    if (holder.pid == 0) {\n        return holder.state"),
+    ("bystanders", "a UDP client on an ephemeral port lives", "if (wanted.port() >= first &&", "if (wanted.port() < first &&"),
+    ("bystanders", "two strangers side by side live when only the port is known", "return host_known(wanted) || (x.v4", "return !wanted.v6_only() || (x.v4"),
+    ("bystanders", "a stranger beside a connection lives when only the port is known", "return host_known(wanted) || (x.v4", "return !wanted.v6_only() || (x.v4"),
+    ("bystanders", "a stranger that listens lives where the culprit on another address is only bound", "dump_sockets(wanted, diag_listening, sockets);\n        keep_conflicting(wanted, sockets);", "dump_sockets(wanted, diag_listening, sockets);"),
+    ("bystanders", "a client between bind and connect lives", "        pause(Milliseconds(50)); //", "        //"),
+    ("bystanders", "we do not end ourselves", "if (holds_address(holder) && holder.pid == os::self()) { return Obstacle::this_process; }", ""),
+    ("bystanders", "our ancestor lives", "if (pid == holder.pid) { return \"it is an ancestor", "if (pid == 0) { return \"it is an ancestor"),
+    ("bystanders", "our ancestor and a child of its that shares the listener both live", "        if (eviction.fate == Fate::survived && !reason.empty()) {", "        reason.clear();\n        if (eviction.fate == Fate::survived && !reason.empty()) {"),
+    ("bystanders", "a worker beside us under a parent that runs our executable lives", "os::parent(holder.pid) == parent &&", "os::parent(holder.pid) == 0 &&"),
+    ("bystanders", "a holder of another user is reported as such", "        if (!found[i]) { owned.push_back(std::move(sockets[i])); }", "        if (found[i]) { owned.push_back(std::move(sockets[i])); }"),
+    ("bystanders", "root ends the holder of another user, and knows whose it is", "std::to_string(users[1])", "std::to_string(::getuid())"),
+    ("bystanders", "a holder with rights that we lack is not touched, nor is who shares the address with it", "if (!os::privileged()) { return \"its socket", "if (os::privileged()) { return \"its socket"),
+    ("bystanders", "a holder that started after our start began lives", "return holder.start_time > moment / tick;", "return holder.start_time > moment;"),
+    ("bystanders", "a supervisor that brings the holder back wins, after one round", "Obstacle obstacle = Obstacle::taken_again;", "Obstacle obstacle = Obstacle::refused_holder;"),
+    ("bystanders", "connections that a dead holder leaves behind are named, and nobody is ended for them", "socket.inode != 0       ? State::connected", "socket.inode == 0       ? State::connected"),
+    ("bystanders", "with SO_REUSEADDR on both sides, connections left behind are in nobody's way", "        settle();\n        return true;\n", "        settle();\n        return false;\n"),
+    # killers
+    ("killers", "a pid that another process has by now is not signalled", "now.start_time != before.start_time) {", "now.start_time == 0) {"),
+    ("killers", "a process that has let the address go is not signalled", "} else if (!holds) {", "} else if (error) {"),
+    ("killers", "a process that does not hold the socket it is said to hold is not signalled", "row.inode != 0 && same_address(row.local, socket)", "row.inode != 0"),
+    ("killers", "a process that runs another program by now is not signalled", "before.executable != now.executable) {", "before.executable.empty()) {"),
+    ("killers", "a holder that died in the meantime is gone", "return ::poll(&death, 1, 0) == 1;", "return false;"),
+    ("killers", "a process that the system does not let us signal is reported, and its partner lives", "failure != ESRCH) { error = system_error(failure); }", "failure != ESRCH) {}"),
+    ("killers", "the right to look without the right to signal: tried for all before anybody is signalled", "    pinned.signal(detail::os::Ask::permission);\n", ""),
+    ("killers", "killers that end nobody", "std::string(\"ReportOnly ends nobody\")", "std::string()"),
+    ("killers", "rules about real holders", "if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) { return true; }", "if (ours.st_dev == theirs.st_dev) { return true; }"),
+    ("killers", "the same user is the same in all three ids", "i < 3 && same", "i < 1 && same"),
+    ("killers", "a simple killer that only sends a signal is given time to see it work", "pinned.wait(settle_time, Fate::exited", "pinned.wait(settle_time, Fate::survived"),
+    ("killers", "free_address frees a real address", "if (endpoint.port() != 0 && round.run(", "if (endpoint.port() == 0 && round.run("),
+    ("killers", "preflight ends the previous copy of a server that shares its port", "spent = look_first(begin);", "spent = begin == 0;"),
+    # what is left as it was
+    ("process_state", "a start that succeeds allocates nothing", "        recovery_.endpoint = endpoint;\n        bool spent", "        recovery_.endpoint = endpoint;\n        recovery_.evictions.reserve(1);\n        bool spent"),
+    ("process_state", "a recovery leaves errno, signals and descriptors alone", "~KeepLastError() { os::last_error(value_); }", "~KeepLastError() {}"),
+    ("process_state", "a recovery leaves errno, signals and descriptors alone", "        ::close(descriptor());\n", ""),
+    ("process_state", "a log whose pipe is closed raises no signal", "::pthread_sigmask(SIG_BLOCK, &pipe_only, &before);", "::pthread_sigmask(SIG_BLOCK, nullptr, &before);"),
+    ("process_state", "a log whose pipe is closed raises no signal", "if (!was_pending && ", "if ("),
+    ("process_state", "the log says who holds the address and what became of them", "        say_holders(holders);\n        if (!protect", "        if (!protect"),
+    ("process_state", "/proc of other processes' namespace is not believed", "if (const std::error_code error = check_proc(proc)) { return error; }", ""),
+    # the terminal
+    ("terminal", "a person who says yes", "answer == \"Y\" ||", ""),
+    ("terminal", "a person who says no, or something else", "return answer == \"y\" ||", "return !answer.empty() ||"),
+    ("terminal", "nobody answers", "if (polled <= 0 ||", "if (polled == 0) { return true; }\n        if (polled <= 0 ||"),
+    ("terminal", "half an answer is none", "if (polled <= 0 ||", "if (polled == 0) { return true; }\n        if (polled <= 0 ||"),
+    ("terminal", "what was typed before the question does not count", "::tcflush(terminal.descriptor(), TCIFLUSH) != 0 ||", ""),
+    ("terminal", "in the background nobody is asked, and nothing stops", "::tcgetpgrp(terminal.descriptor()) != ::getpgrp() ||", ""),
+    ("terminal", "without a terminal nobody is asked", "    if (!terminal || ::tcgetpgrp", "    if (!terminal) { return true; }\n    if (::tcgetpgrp"),
+    # conflicts
+    ("conflicts", "conflicts() is the kernel's own rule, for every pair of addresses", "return {endpoint.v6_only_ ? Reach() : all, all};", "return {all, all};"),
+    ("conflicts", "conflicts() is the kernel's own rule, for every pair of addresses", "if (is_v4(endpoint.address_)) {", "if (endpoint.host_ == Endpoint::Host::v4) {"),
+    ("conflicts", "the table of sockets shows each address as it was bound", "attribute_v6_only = 11", "attribute_v6_only = 12"),
+]
+
+
+def survives(build, main_object, mutation):
+    """Why the mutation was not caught; empty if it was."""
+    unit, test, old, new = mutation
+    if HEADER.count(old) != 1:
+        return f"stands {HEADER.count(old)} times in the header"
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        (directory / "retry_on_addr_in_use.hpp").write_text(HEADER.replace(old, new))
+        programs = {}
+        for helper in ("starter",):
+            programs[helper] = directory / helper
+            subprocess.run(["c++", "-std=c++17", "-w", f"-I{directory}", ROOT / f"tests/helpers/{helper}.cpp", "-o", programs[helper]], check=True)
+        compiled = subprocess.run(
+            ["c++", "-std=c++17", "-w", f"-I{directory}", f'-DHOLDER_PROGRAM="{next(build.glob("**/holder"))}"', f'-DSTARTER_PROGRAM="{programs["starter"]}"',
+             ROOT / f"tests/system/{unit}.cpp", main_object, "-o", directory / "real"],
+            stderr=subprocess.PIPE, text=True)
+        if compiled.returncode != 0:
+            return "does not compile: " + compiled.stderr[:500]
+        name = test.replace("\\", "\\\\").replace(",", "\\,").replace("[", "\\[")
+        try:
+            run = subprocess.run([directory / "real", name], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
+        except subprocess.TimeoutExpired:
+            return ""  # it hangs: seen
+        if "No test cases matched" in run.stdout:
+            return "no test of that name"
+        return "the test still passes" if run.returncode == 0 else ""
+
+
+def main():
+    build = pathlib.Path(sys.argv[1]).resolve()
+    chosen = [m for m in MUTATIONS if len(sys.argv) < 3 or sys.argv[2] in m[1]]
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool, tempfile.TemporaryDirectory() as directory:
+        main_object = pathlib.Path(directory) / "main.o"
+        subprocess.run(["c++", "-c", ROOT / "tests/main.cpp", "-o", main_object], check=True)
+        for mutation, why in zip(chosen, pool.map(lambda m: survives(build, main_object, m), chosen)):
+            if why:
+                failed += 1
+                print(f"NOT CAUGHT: {mutation[1]}\n    {mutation[2]!r} -> {mutation[3]!r}: {why}", flush=True)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
