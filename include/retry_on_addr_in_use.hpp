@@ -805,6 +805,7 @@ bool on_terminal(std::uint32_t pid);
 bool same_executable(std::uint32_t pid);
 bool same_command_line(std::uint32_t pid);
 bool same_user(std::uint32_t pid);
+bool isolated(std::uint32_t pid);       // in a container or sandbox that is not ours
 std::string service(std::uint32_t pid); // the system service or container that the process belongs to, if any
 
 // A descriptor, or a HANDLE on Windows, that is closed with its owner.
@@ -1230,6 +1231,7 @@ inline std::string harm(const Holder& holder) {
             }
         }
     }
+    if (os::isolated(holder.pid)) { return "it runs in a container or sandbox of its own: stop that"; }
     const std::string service = os::service(holder.pid);
     return service.empty() || service == os::service(os::self()) ? "" : stop_advice(service);
 }
@@ -2022,6 +2024,22 @@ template <class Number> Number read_bytes(const unsigned char* bytes) noexcept {
     return number;
 }
 
+// A row by the numbers that the Linux kernel has for states (include/net/tcp_states.h).
+inline Socket diag_socket(bool v6, const Address& address, std::uint32_t state, std::uint64_t inode, std::uint32_t user,
+                          const Endpoint& wanted, std::uint32_t scope = 0, bool v6_only = false) {
+    constexpr std::uint32_t state_closed = 7; // bound, of TCP (since Linux 6.8) and UDP
+    constexpr std::uint32_t state_listen = 10;
+    Socket socket;
+    socket.local = Access::endpoint(v6, address, wanted.port(), wanted.transport(), scope, v6_only);
+    socket.state = state == state_listen   ? State::listening
+                   : state == state_closed ? State::bound
+                   : inode != 0            ? State::connected
+                                           : State::lingering;
+    socket.inode = inode;
+    if (inode != 0) { socket.user = std::to_string(user); } // else the kernel says 0, of nobody
+    return socket;
+}
+
 // A reply to a NETLINK_SOCK_DIAG dump: rows are appended for the port and transport of `wanted`. True if more is to
 // come. The layout is that of <linux/netlink.h> and <linux/inet_diag.h> (a test compares every offset). A dump that
 // fails says so inside NLMSG_DONE, not by NLMSG_ERROR (netlink_dump_done in net/netlink/af_netlink.c).
@@ -2066,18 +2084,9 @@ inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoi
             if (port == wanted.port()) {
                 Address address = v4_any;
                 std::memcpy(address.bytes + (v6 ? 0 : 12), body + 8, v6 ? 16 : 4);
-                Socket socket;
-                socket.inode = read_bytes<std::uint32_t>(body + 68);
-                socket.local = Access::endpoint(v6, address, port, wanted.transport(),
-                                                read_bytes<std::uint32_t>(body + 40), v6_only);
-                constexpr unsigned char state_closed = 7; // bound, of TCP (since Linux 6.8) and UDP
-                constexpr unsigned char state_listen = 10;
-                socket.state = body[1] == state_listen   ? State::listening
-                               : body[1] == state_closed ? State::bound
-                               : socket.inode != 0       ? State::connected
-                                                         : State::lingering;
-                if (socket.inode != 0) { socket.user = std::to_string(read_bytes<std::uint32_t>(body + 64)); }
-                sockets.push_back(std::move(socket));
+                sockets.push_back(diag_socket(v6, address, body[1], read_bytes<std::uint32_t>(body + 68),
+                                              read_bytes<std::uint32_t>(body + 64), wanted,
+                                              read_bytes<std::uint32_t>(body + 40), v6_only));
             }
         }
         const std::size_t step = (std::min)(size, (length + 3U) & ~std::size_t{3});
@@ -2091,6 +2100,61 @@ inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoi
 inline std::uint64_t socket_inode(std::string_view link) noexcept {
     std::uint64_t inode = 0;
     return take(link, "socket:[") && take_number(link, inode) && link == "]" ? inode : 0;
+}
+
+// A table of /proc/net (tcp, tcp6, udp, udp6; man 5 proc_pid_net), the second source where there is no
+// NETLINK_SOCK_DIAG: a seccomp filter, WSL 1, gVisor. It shows no TCP socket that is bound without listening, and not
+// whether a "::" leaves IPv4 alone. Appends the rows of the port whose state is in `states`, bits as in a dump. False
+// if it is no such table.
+inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::uint32_t states,
+                          std::vector<Socket>& sockets) {
+    if (text.find("local_address") == std::string_view::npos) { return false; }
+    while (!text.empty()) {
+        std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix((std::min)(text.size(), line.size() + 1));
+        std::string_view columns[10];
+        for (std::string_view& column : columns) {
+            line.remove_prefix((std::min)(line.size(), line.find_first_not_of(' ')));
+            column = line.substr(0, line.find(' '));
+            line.remove_prefix(column.size());
+        }
+        const bool v6 = columns[1].size() == 37;
+        Address address = v4_any;
+        std::uint16_t port = 0;
+        std::uint32_t state = 0;
+        std::uint32_t user = 0;
+        std::uint64_t inode = 0;
+        bool good = v6 || columns[1].size() == 13;
+        for (std::size_t at = v6 ? 0 : 12; good && at < 16; at += 4) { // each word in the byte order of the machine
+            std::uint32_t word = 0;
+            std::string_view digits = columns[1].substr(0, 8);
+            columns[1].remove_prefix(8);
+            good = take_number(digits, word, 16) && digits.empty();
+            std::memcpy(address.bytes + at, &word, sizeof word);
+        }
+        good = good && take(columns[1], ":") && take_number(columns[1], port, 16) &&
+               take_number(columns[3], state, 16) && to_number(columns[7], user) && to_number(columns[9], inode) &&
+               state < 32;
+        if (good && port == wanted.port() && (states >> state & 1) != 0) {
+            Socket socket = diag_socket(v6, address, state, inode, user, wanted);
+            socket.v6_only_unknown = v6 && address == Address{};
+            sockets.push_back(std::move(socket));
+        }
+    }
+    return true;
+}
+
+// The sockets that /proc/PID/fdinfo/FD of an io_uring shows: registered there, they need no descriptor (man 2
+// io_uring_register).
+inline std::vector<std::uint64_t> registered_sockets(std::string_view text) {
+    std::vector<std::uint64_t> inodes;
+    while (text.find("socket:[") != std::string_view::npos) {
+        text.remove_prefix(text.find("socket:["));
+        const std::uint64_t inode = socket_inode(text.substr(0, text.find(']') + 1));
+        if (inode != 0) { inodes.push_back(inode); }
+        text.remove_prefix(1);
+    }
+    return inodes;
 }
 
 // What /proc/PID/stat says (man 5 proc_pid_stat).
@@ -2491,6 +2555,11 @@ inline std::string service(std::uint32_t pid) {
     return read_cgroup(read_file(AT_FDCWD, proc_path(pid, "cgroup").c_str()));
 }
 
+// Its own number in a namespace below ours is shown after the one that we know (man 7 pid_namespaces).
+inline bool isolated(std::uint32_t pid) {
+    return status_numbers(read_file(AT_FDCWD, proc_path(pid, "status").c_str()), "NSpid").size() > 1;
+}
+
 inline std::uint32_t tracer() {
     const auto numbers = status_numbers(read_file(AT_FDCWD, "/proc/self/status"), "TracerPid");
     return numbers.empty() ? 0 : numbers[0];
@@ -2567,8 +2636,16 @@ inline constexpr std::uint32_t diag_unconnected_udp = 1U << 7;
 inline constexpr std::uint32_t diag_bound = 1U << 13; // since Linux 6.8, ignored before
 inline constexpr std::uint32_t diag_all = 0xffff;
 
-// Appends the sockets on the port of `wanted`, of both families: a dual-stack one is in the way of IPv4 too.
-inline std::error_code dump_sockets(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& sockets) {
+inline bool shows_bound_sockets() noexcept {
+    struct ::utsname system {};
+    std::string_view release = ::uname(&system) == 0 ? system.release : "";
+    unsigned major = 0;
+    unsigned minor = 0;
+    return take_number(release, major) && take(release, ".") && take_number(release, minor) &&
+           (major > 6 || (major == 6 && minor >= 8));
+}
+
+inline std::error_code dump_by_netlink(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& sockets) {
     constexpr int netlink_sock_diag = 4;
     const Handle netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, netlink_sock_diag));
     constexpr timeval patience{2, 0}; // some emulations of Linux never answer
@@ -2604,21 +2681,55 @@ inline std::error_code dump_sockets(const Endpoint& wanted, std::uint32_t states
     return {};
 }
 
-// Calls visit(inode, name) for each socket in a directory of descriptors. Returns why it could not be read, if so.
-template <class Visit> int each_socket(int at, const char* path, Visit visit) {
-    const Handle directory = open_directory(at, path);
-    int refusal = directory ? 0 : errno;
-    if (!directory) { return refusal; }
-    const int failure = each_number(directory, [&](const char* name) {
-        char link[64];
-        // Not stat(): that would follow the link, to a network file system that hangs perhaps.
-        const ssize_t size = ::readlinkat(directory.descriptor(), name, link, sizeof link);
-        if (size < 0) {
-            refusal = errno == EACCES || errno == EPERM ? errno : 0;
-            return refusal == 0; // without the right to one there is none to the next
+// Appends the sockets on the port of `wanted`, of both families: a dual-stack one is in the way of IPv4 too. `complete`
+// becomes false where sockets that are bound and do not listen would not be shown.
+inline std::error_code dump_sockets(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& sockets,
+                                    bool& complete) {
+    std::vector<Socket> rows;
+    complete = shows_bound_sockets();
+    const std::error_code error = dump_by_netlink(wanted, states, rows);
+    if (error) {
+        complete = false;
+        rows.clear();
+        const bool tcp = wanted.transport() == Transport::tcp;
+        constexpr std::size_t most = std::size_t{256} << 20;
+        if (!read_proc_net(read_file(AT_FDCWD, tcp ? "/proc/net/tcp" : "/proc/net/udp", most), wanted, states, rows)) {
+            return error;
         }
-        const std::uint64_t inode = socket_inode({link, static_cast<std::size_t>(size)});
-        return inode == 0 || visit(inode, name);
+        // Without IPv6 there is no such table.
+        read_proc_net(read_file(AT_FDCWD, tcp ? "/proc/net/tcp6" : "/proc/net/udp6", most), wanted, states, rows);
+    }
+    for (Socket& row : rows) { sockets.push_back(std::move(row)); }
+    return {};
+}
+
+// Calls visit(inode) for what a link in a directory of descriptors leads to: a socket, or (if `deep`) an io_uring with
+// sockets. Returns the error of the link, if it cannot be read.
+template <class Visit> int each_inode(int at, const std::string& name, bool deep, Visit visit) {
+    char link[64];
+    // Not stat(): that would follow the link, to a network file system that hangs perhaps.
+    const ssize_t size = ::readlinkat(at, name.c_str(), link, sizeof link);
+    if (size < 0) { return errno; }
+    const std::string_view text(link, static_cast<std::size_t>(size));
+    if (const std::uint64_t inode = socket_inode(text); inode != 0) {
+        visit(inode);
+    } else if (deep && text == "anon_inode:[io_uring]") {
+        const std::string info = name.substr(0, name.rfind('/') + 1) + "../fdinfo/" + std::string(base_name(name));
+        for (const std::uint64_t registered : registered_sockets(read_file(at, info.c_str()))) { visit(registered); }
+    }
+    return 0;
+}
+
+// The same for a whole directory, with visit(inode, name). Returns why it could not be read, if so.
+template <class Visit> int each_socket(int at, const std::string& path, bool deep, Visit visit) {
+    const Handle directory = open_directory(at, path.c_str());
+    if (!directory) { return errno; }
+    int refusal = 0;
+    const int failure = each_number(directory, [&](const char* name) {
+        const int error =
+            each_inode(directory.descriptor(), name, deep, [&](std::uint64_t inode) { visit(inode, name); });
+        refusal = error == EACCES || error == EPERM ? error : 0;
+        return refusal == 0; // without the right to one there is none to the next
     });
     return refusal != 0 ? refusal : failure;
 }
@@ -2649,8 +2760,8 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
     std::vector<Socket> owned;
     std::vector<bool> found(sockets.size());
     int failure = 0;
-    const auto look_at = [&](const std::string& path, std::string_view process) {
-        const int error = each_socket(proc.descriptor(), path.c_str(), [&](std::uint64_t inode, const char* name) {
+    const auto look_at = [&](const std::string& path, std::string_view process, bool deep) {
+        const int error = each_socket(proc.descriptor(), path, deep, [&](std::uint64_t inode, const char* name) {
             for (std::size_t i = 0; i < sockets.size(); ++i) {
                 if (sockets[i].inode != inode) { continue; }
                 Socket socket = sockets[i];
@@ -2663,20 +2774,21 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
                 const Handle directory = open_directory(proc.descriptor(), std::to_string(socket.pid).c_str());
                 Holder holder = identify(socket.pid, directory);
                 // Read once more, after the facts and through the same directory: only then are they the holder's.
-                const std::string link = path.substr(path.find('/') + 1) + '/' + name;
-                if (socket_inode(read_link(directory.descriptor(), link.c_str())) != inode) { continue; }
+                bool confirmed = false;
+                each_inode(directory.descriptor(), path.substr(path.find('/') + 1) + '/' + name, deep,
+                           [&](std::uint64_t now) { confirmed = confirmed || now == inode; });
+                if (!confirmed) { continue; }
                 found[i] = true;
                 if (!any_of(processes, [&](const Holder& known) { return known.pid == holder.pid; })) {
                     processes.push_back(std::move(holder));
                 }
                 owned.push_back(std::move(socket));
             }
-            return true;
         });
         failure = out_of_resources(error) ? error : failure;
     };
     // A thread may have a descriptor table of its own, and then its sockets are in no other place (CLONE_FILES, man 2
-    // clone); so are those of the threads left when the first one has ended.
+    // clone); so are those of the threads left when the first one has ended. Only then is it asked what io_urings hold.
     for (const bool threads : {false, true}) {
         bool complete = true;
         for (std::size_t i = 0; i < sockets.size(); ++i) { complete = complete && (found[i] || sockets[i].inode == 0); }
@@ -2684,7 +2796,7 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
         ::lseek(proc.descriptor(), 0, SEEK_SET);
         const int error = each_number(proc, [&](const char* pid) {
             if (!threads) {
-                look_at(std::string(pid) + "/fd", pid);
+                look_at(std::string(pid) + "/fd", pid, false);
                 return failure == 0;
             }
             const std::string tasks = std::string(pid) + "/task";
@@ -2694,7 +2806,7 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
                 return failure == 0;
             }
             each_number(directory, [&](const char* thread) {
-                look_at(tasks + '/' + thread + "/fd", pid);
+                look_at(tasks + '/' + thread + "/fd", pid, true);
                 return failure == 0;
             });
             return failure == 0;
@@ -2712,20 +2824,12 @@ inline bool has_inode(const std::vector<Socket>& sockets, std::uint64_t inode, S
     return any_of(sockets, [&](const Socket& socket) { return socket.inode == inode && socket.state == state; });
 }
 
-inline bool shows_bound_sockets() noexcept {
-    struct ::utsname system {};
-    std::string_view release = ::uname(&system) == 0 ? system.release : "";
-    unsigned major = 0;
-    unsigned minor = 0;
-    return take_number(release, major) && take(release, ".") && take_number(release, minor) &&
-           (major > 6 || (major == 6 && minor >= 8));
-}
-
 // The rows in the way of `wanted`, of the state that holds the address most firmly.
 inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>& sockets) {
     const bool tcp = wanted.transport() == Transport::tcp;
+    bool complete = true;
     if (tcp && Access::host_known(wanted)) {
-        const std::error_code error = dump_sockets(wanted, diag_listening, sockets);
+        const std::error_code error = dump_sockets(wanted, diag_listening, sockets, complete);
         keep_conflicting(wanted, sockets);
         if (error || !sockets.empty()) { return error; }
     }
@@ -2733,7 +2837,7 @@ inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>&
     std::vector<Socket> before;
     for (const bool again : {false, true}) {
         sockets.clear();
-        if (const std::error_code error = dump_sockets(wanted, diag_all, sockets)) { return error; }
+        if (const std::error_code error = dump_sockets(wanted, diag_all, sockets, complete)) { return error; }
         if (again) {
             keep_if(sockets, [&](const Socket& socket) {
                 return !is_bound_only(socket) || has_inode(before, socket.inode, State::bound);
@@ -2745,7 +2849,7 @@ inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>&
         if (before.empty() || again) { break; }
         pause(Milliseconds(50)); // a client between bind() and connect() is in nobody's way for long
     }
-    if (tcp && !Access::host_known(wanted) && !shows_bound_sockets()) {
+    if (tcp && !Access::host_known(wanted) && !complete) {
         for (const Socket& socket : sockets) {
             const Reaches reach = Access::reaches(socket.local);
             if (holds_address(socket) && reach.v4.extent != Reach::all && reach.v6.extent != Reach::all) {
@@ -2770,7 +2874,8 @@ inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_cod
     for (const Socket& socket : sockets) { ownerless = ownerless || (socket.pid == 0 && socket.inode != 0); }
     if (ownerless) { // closed while we looked, perhaps
         std::vector<Socket> still;
-        error = dump_sockets(endpoint, diag_all, still);
+        bool complete = false;
+        error = dump_sockets(endpoint, diag_all, still, complete);
         keep_if(sockets, [&](const Socket& socket) {
             return socket.pid != 0 || socket.inode == 0 || has_inode(still, socket.inode, socket.state);
         });
@@ -2781,7 +2886,9 @@ inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_cod
 inline bool held(const Endpoint& endpoint) {
     std::vector<Socket> sockets;
     const bool tcp = endpoint.transport() == Transport::tcp;
-    const std::error_code error = dump_sockets(endpoint, tcp ? diag_listening : diag_unconnected_udp, sockets);
+    bool complete = false;
+    const std::error_code error =
+        dump_sockets(endpoint, tcp ? diag_listening : diag_unconnected_udp, sockets, complete);
     keep_conflicting(endpoint, sockets);
     return !error && !sockets.empty();
 }
@@ -2789,21 +2896,21 @@ inline bool held(const Endpoint& endpoint) {
 inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
     std::vector<Socket> sockets;
     const bool tcp = socket.transport() == Transport::tcp;
-    error = dump_sockets(socket, tcp ? diag_listening | diag_bound : diag_unconnected_udp, sockets);
+    bool complete = false;
+    error = dump_sockets(socket, tcp ? diag_listening | diag_bound : diag_unconnected_udp, sockets, complete);
     keep_if(sockets, [&](const Socket& row) { return row.inode != 0 && same_address(row.local, socket); });
     if (error || sockets.empty()) { return false; }
     bool found = false;
-    const auto look_at = [&](const std::string& path) {
-        return each_socket(AT_FDCWD, path.c_str(), [&](std::uint64_t inode, const char*) {
-            for (const Socket& row : sockets) { found = found || row.inode == inode; }
-            return !found;
+    const auto look_at = [&](const std::string& path, bool deep) {
+        return each_socket(AT_FDCWD, path, deep, [&](std::uint64_t inode, const char*) {
+            found = found || any_of(sockets, [&](const Socket& row) { return row.inode == inode; });
         });
     };
-    int failure = look_at(proc_path(pid, "fd"));
+    int failure = look_at(proc_path(pid, "fd"), false);
     const Handle tasks = found ? Handle() : open_directory(AT_FDCWD, proc_path(pid, "task").c_str());
     if (tasks) {
         each_number(tasks, [&](const char* thread) {
-            const int refusal = look_at(proc_path(pid, "task/") + thread + "/fd");
+            const int refusal = look_at(proc_path(pid, "task/") + thread + "/fd", true);
             failure = failure == 0 || failure == ENOENT ? refusal : failure;
             return !found;
         });
@@ -2894,6 +3001,7 @@ inline bool on_terminal(std::uint32_t) { return true; }
 inline bool same_executable(std::uint32_t) { return false; }
 inline bool same_command_line(std::uint32_t) { return false; }
 inline bool same_user(std::uint32_t) { return false; }
+inline bool isolated(std::uint32_t) { return false; }
 inline std::string service(std::uint32_t) { return ""; }
 
 inline Process::Process(std::uint32_t pid)
