@@ -799,8 +799,9 @@ std::pair<std::uint16_t, std::uint16_t> ephemeral_ports(); // both included
 
 // Facts about a process. 0, empty or false where they cannot be read.
 Holder identify(std::uint32_t pid);
-std::uint32_t parent(std::uint32_t pid);
-std::uint32_t tracer(); // who debugs us
+// An error only where we ourselves cannot read any more: that a process is gone or hidden is none.
+std::uint32_t parent(std::uint32_t pid, std::error_code& error);
+std::uint32_t tracer(std::error_code& error); // who debugs us
 bool on_terminal(std::uint32_t pid);
 bool same_executable(std::uint32_t pid);
 bool same_command_line(std::uint32_t pid);
@@ -1247,21 +1248,23 @@ inline std::string protection(const Holder& holder, const Endpoint& wanted, cons
     if (holder.pid == 1) {
         return "it is the first process of the system: stop the socket unit or the container instead";
     }
-    if (holder.pid == os::tracer()) { return "it is debugging this process"; }
-    const std::uint32_t parent = os::parent(os::self());
+    std::error_code error;
+    if (holder.pid == os::tracer(error)) { return "it is debugging this process"; }
+    const std::uint32_t parent = os::parent(os::self(), error);
     constexpr int deepest = 1000; // a chain that changes while it is walked must not hold us up for ever
     std::uint32_t pid = parent;
-    for (int depth = 0; pid > 1 && depth < deepest; pid = os::parent(pid), ++depth) {
+    for (int depth = 0; pid > 1 && depth < deepest; pid = os::parent(pid, error), ++depth) {
         if (pid == holder.pid) { return "it is an ancestor of this process"; }
     }
-    if (parent > 1 && os::parent(holder.pid) == parent && os::same_executable(parent)) {
+    if (parent > 1 && os::parent(holder.pid, error) == parent && os::same_executable(parent)) {
         return "it is a worker beside this process";
     }
     if (os::started_after(holder, begin)) {
-        pid = os::parent(holder.pid);
-        for (int depth = 0; pid > 1 && pid != os::self() && depth < deepest; ++depth) { pid = os::parent(pid); }
+        pid = holder.pid;
+        for (int depth = 0; pid > 1 && pid != os::self() && depth < deepest; ++depth) { pid = os::parent(pid, error); }
         if (pid != os::self()) { return "it started after this start began: it may be a successor"; }
     }
+    if (error) { return "whose process it is cannot be read: " + error.message(); }
     if (!holder.socket_user.empty() && holder.socket_user != holder.user) {
         if (holder.socket_user != "0") {
             return "its socket was made by user " + printable(holder.socket_user, 32) + ", and handed to it";
@@ -2549,7 +2552,19 @@ inline std::string proc_path(std::uint32_t pid, const char* rest) {
 
 inline ProcessStat stat_of(std::uint32_t pid) { return read_stat(read_file(AT_FDCWD, proc_path(pid, "stat").c_str())); }
 
-inline std::uint32_t parent(std::uint32_t pid) { return stat_of(pid).parent; }
+inline bool out_of_resources(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+
+// For facts that must not be missed: sets the error where it is ours that the text is empty.
+inline std::string read_proc(std::uint32_t pid, const char* name, std::error_code& error) {
+    errno = 0;
+    std::string text = read_file(AT_FDCWD, proc_path(pid, name).c_str());
+    if (text.empty() && out_of_resources(errno)) { error = system_error(errno); }
+    return text;
+}
+
+inline std::uint32_t parent(std::uint32_t pid, std::error_code& error) {
+    return read_stat(read_proc(pid, "stat", error)).parent;
+}
 inline bool on_terminal(std::uint32_t pid) { return stat_of(pid).terminal; }
 inline std::string service(std::uint32_t pid) {
     return read_cgroup(read_file(AT_FDCWD, proc_path(pid, "cgroup").c_str()));
@@ -2560,8 +2575,8 @@ inline bool isolated(std::uint32_t pid) {
     return status_numbers(read_file(AT_FDCWD, proc_path(pid, "status").c_str()), "NSpid").size() > 1;
 }
 
-inline std::uint32_t tracer() {
-    const auto numbers = status_numbers(read_file(AT_FDCWD, "/proc/self/status"), "TracerPid");
+inline std::uint32_t tracer(std::error_code& error) {
+    const auto numbers = status_numbers(read_proc(self(), "status", error), "TracerPid");
     return numbers.empty() ? 0 : numbers[0];
 }
 
@@ -2734,8 +2749,6 @@ template <class Visit> int each_socket(int at, const std::string& path, bool dee
     return refusal != 0 ? refusal : failure;
 }
 
-inline bool out_of_resources(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
-
 // Why /proc may not be believed: it is missing, or another namespace's, where our numbers name strangers.
 inline std::error_code check_proc(const Handle& proc) {
     struct ::statfs file_system {};
@@ -2745,6 +2758,7 @@ inline std::error_code check_proc(const Handle& proc) {
         return std::make_error_code(std::errc::no_such_device);
     }
     const std::string status = read_file(proc.descriptor(), "self/status");
+    if (status.empty()) { return system_error(errno); }
     const auto pid = status_numbers(status, "Pid");
     const auto in_namespaces = status_numbers(status, "NSpid"); // one number for each namespace down to ours
     return pid.size() == 1 && pid[0] == self() && in_namespaces.size() <= 1
@@ -2772,7 +2786,9 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
                 found[i] = found[i] || any_of(owned, is_known);
                 if (any_of(owned, is_known)) { continue; }
                 const Handle directory = open_directory(proc.descriptor(), std::to_string(socket.pid).c_str());
+                if (!directory && out_of_resources(errno)) { failure = errno; }
                 Holder holder = identify(socket.pid, directory);
+                if (directory && holder.start_time == 0 && out_of_resources(errno)) { failure = errno; }
                 // Read once more, after the facts and through the same directory: only then are they the holder's.
                 bool confirmed = false;
                 each_inode(directory.descriptor(), path.substr(path.find('/') + 1) + '/' + name, deep,
@@ -2995,8 +3011,8 @@ inline bool holds(std::uint32_t, const Endpoint&, std::error_code& error) {
 }
 inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() { return {1024, 65535}; }
 inline Holder identify(std::uint32_t) { return {}; }
-inline std::uint32_t parent(std::uint32_t) { return 0; }
-inline std::uint32_t tracer() { return 0; }
+inline std::uint32_t parent(std::uint32_t, std::error_code&) { return 0; }
+inline std::uint32_t tracer(std::error_code&) { return 0; }
 inline bool on_terminal(std::uint32_t) { return true; }
 inline bool same_executable(std::uint32_t) { return false; }
 inline bool same_command_line(std::uint32_t) { return false; }

@@ -12,16 +12,32 @@
 //   worker for the rest of the arguments, and
 //                                     another one whenever the worker dies, with the port of the first
 //   run=PROGRAM ARGUMENT...           starts a program with the rest; "@" in an argument becomes the port
+//   memory=MIB  descriptors=N         uses that much
+//   name=TEXT                         changes its name; no-dump: lets nobody look at it
+//   in-flight  io-uring               gives the sockets away: into a message nobody reads, into an io_uring
+//   planted=UID                       takes a listener on 127.0.0.1 that another user made and sent over
+//   traced                            a child takes over and is stopped under this process as its debugger
+//   leave-program=PROGRAM ARGUMENT... starts a program that inherits the sockets
+//   fork-on-term                      on SIGTERM a new child takes over and this process ends
+//   last-thread                       the first thread ends, another one goes on
+//   exec-loop  daemonize-loop         never stays the same program, the same process
 //   stop                              stops itself (SIGSTOP) once it is ready
 //
 // When ready it prints "ready PORT PID CHILD..."; it ends when its standard input does.
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <linux/io_uring.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,6 +119,53 @@ int open_socket(const std::string& where, int type, bool then_listen) {
     }
 }
 
+void send_socket(int through, int fd) {
+    char c = 0;
+    iovec data{&c, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+    if (sendmsg(through, &message, 0) != 1) { fail("sendmsg"); }
+}
+
+int receive_socket(int through) {
+    char c = 0;
+    iovec data{&c, 1};
+    int fd = -1;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
+    msghdr message{};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    if (recvmsg(through, &message, 0) != 1) { fail("recvmsg"); }
+    std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    return fd;
+}
+
+void close_sockets() {
+    for (const int fd : sockets) { close(fd); }
+    sockets.clear();
+}
+
+// Whether the other end of standard input is closed.
+bool at_the_end() {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    return poll(&input, 1, 0) == 1;
+}
+
+extern "C" void fork_on_term(int) {
+    if (fork() != 0) { _exit(0); }
+}
+
 extern "C" void release(int) {
     for (const int fd : sockets) { close(fd); }
 }
@@ -124,9 +187,17 @@ void wait_for_the_end() {
 } // namespace
 
 int main(int argc, char** argv) {
+    if (argc == 2 && std::strcmp(argv[1], "exec-loop-again") == 0) {
+        poll(nullptr, 0, 1);
+        if (at_the_end()) { return 0; }
+        execv("/proc/self/exe", argv);
+        fail("execv");
+    }
     std::vector<pid_t> children;
     std::vector<std::string> program;
     bool stop = false;
+    bool last_thread = false;
+    std::string loop;
     bool exec = false;
     std::string connect_to;
     for (int i = 1; i < argc; ++i) {
@@ -204,6 +275,84 @@ int main(int argc, char** argv) {
             for (++i; i < argc; ++i) {
                 program.push_back(std::strcmp(argv[i], "@") == 0 ? std::to_string(port_) : argv[i]);
             }
+        } else if (name == "memory") {
+            const std::size_t size = std::strtoull(value.c_str(), nullptr, 10) << 20;
+            void* const memory =
+                mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+            if (memory == MAP_FAILED) { fail("mmap"); }
+        } else if (name == "descriptors") {
+            const rlim_t count = std::strtoull(value.c_str(), nullptr, 10);
+            const rlimit limit{count + 100, count + 100}; // within the hard limit
+            if (setrlimit(RLIMIT_NOFILE, &limit) != 0) { fail("setrlimit"); }
+            for (rlim_t n = 0; n < count; ++n) {
+                if (dup(STDIN_FILENO) < 0) { fail("dup"); }
+            }
+        } else if (name == "name") {
+            prctl(PR_SET_NAME, value.c_str());
+        } else if (name == "no-dump") {
+            prctl(PR_SET_DUMPABLE, 0);
+        } else if (name == "in-flight") {
+            int pair[2];
+            if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) { fail("socketpair"); }
+            for (const int fd : sockets) { send_socket(pair[0], fd); }
+            close_sockets();
+        } else if (name == "io-uring") {
+            io_uring_params parameters{};
+            const auto ring = static_cast<int>(syscall(SYS_io_uring_setup, 4, &parameters));
+            if (ring < 0 ||
+                syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, sockets.data(), sockets.size()) != 0) {
+                fail("io_uring");
+            }
+            close_sockets();
+        } else if (name == "planted") {
+            int pair[2];
+            if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) { fail("socketpair"); }
+            const auto user = static_cast<uid_t>(std::atoi(value.c_str()));
+            const pid_t planter = fork();
+            if (planter == 0) {
+                if (setresuid(user, user, user) != 0) { fail("setresuid"); }
+                send_socket(pair[0], open_socket("127.0.0.1:0", SOCK_STREAM, true));
+                _exit(0);
+            }
+            sockets.push_back(receive_socket(pair[1]));
+            note_port(sockets.back());
+            waitpid(planter, nullptr, 0);
+            close(pair[0]);
+            close(pair[1]);
+        } else if (name == "traced") {
+            children.push_back(fork());
+            if (children.back() == 0) {
+                ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+                raise(SIGSTOP);
+                wait_for_the_end();
+            }
+            close_sockets();
+            waitpid(children.back(), nullptr, WUNTRACED);
+        } else if (name == "leave-program") {
+            std::vector<char*> arguments(argv + i, argv + argc);
+            std::string path = value;
+            arguments[0] = path.data();
+            arguments.push_back(nullptr);
+            int done[2];
+            if (pipe(done) != 0) { fail("pipe"); }
+            fcntl(done[1], F_SETFD, FD_CLOEXEC);
+            children.push_back(fork());
+            if (children.back() == 0) {
+                close(done[0]);
+                execv(arguments[0], arguments.data());
+                fail("execv");
+            }
+            close(done[1]);
+            char c = 0;
+            if (read(done[0], &c, 1) != 0) { fail("leave-program"); } // closed: it runs the other program
+            i = argc;
+        } else if (name == "fork-on-term") {
+            signal(SIGTERM, fork_on_term);
+        } else if (name == "last-thread") {
+            std::thread([] { wait_for_the_end(); }).detach();
+            last_thread = true;
+        } else if (name == "exec-loop" || name == "daemonize-loop") {
+            loop = name;
         } else if (name == "stop") {
             stop = true;
         } else {
@@ -230,6 +379,13 @@ int main(int argc, char** argv) {
         std::fflush(stdout);
     }
     if (stop) { raise(SIGSTOP); }
+    if (last_thread) { pthread_exit(nullptr); }
+    if (loop == "exec-loop") { execl("/proc/self/exe", argv[0], "exec-loop-again", nullptr); }
+    for (int round = 0; loop == "daemonize-loop" && round < 500; ++round) {
+        if (fork() != 0) { _exit(0); }
+        poll(nullptr, 0, 1);
+        if (at_the_end()) { _exit(0); }
+    }
     char c = 0;
     if ((exec || !connect_to.empty()) && read(STDIN_FILENO, &c, 1) == 0) {
         if (exec) {

@@ -1,0 +1,351 @@
+// What can be between us and the view of a holder: namespaces, mounts, filters and limits. Each case runs in a child of
+// its own; nobody is touched on a guess, and the report says what could not be seen.
+
+#include "real.hpp"
+
+#include <cstddef>
+#include <fcntl.h>
+#include <fstream>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+namespace {
+
+// One line about a start: served or failed, how many starts, the obstacle, what was done to whom.
+std::string tell(const Started& started) {
+    std::string text = (started.serves ? "served " : "failed ") + std::to_string(started.starts) + ' ' +
+                       to_string(started.recovery.obstacle);
+    for (const Eviction& eviction : started.recovery.evictions) {
+        text += ' ' + std::to_string(eviction.holder.pid) + '=' + to_string(eviction.fate);
+    }
+    return text + ": " + describe(started.recovery);
+}
+
+bool private_mounts() {
+    return unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
+bool become(uid_t user) { return setresgid(user, user, user) == 0 && setresuid(user, user, user) == 0; }
+
+// Lets a system call fail with `error`; with `argument` only where the first argument is that.
+bool forbid(int system_call, int error, long argument = -1) {
+    const auto number = static_cast<std::uint32_t>(system_call);
+    const auto wanted = static_cast<std::uint32_t>(argument);
+    sock_filter program[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, wanted, 0, static_cast<unsigned char>(argument >= 0 ? 1 : 0)),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter{static_cast<unsigned short>(sizeof program / sizeof *program), program};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+// What the body says when it runs as the only process of a new pid namespace with a /proc of its own.
+template <class Body> std::string in_pid_namespace(Body body) {
+    return in_child(0, [&] {
+        int ends[2];
+        if (pipe(ends) != 0 || !private_mounts() || unshare(CLONE_NEWPID) != 0) { return std::string("unshare"); }
+        const pid_t first = fork();
+        if (first == 0) {
+            std::string text = "mount";
+            if (mount("proc", "/proc", "proc", 0, nullptr) == 0) {
+                const pid_t second = fork(); // the first process itself is protected by the kernel
+                if (second == 0) {
+                    text = body();
+                    if (write(ends[1], text.data(), text.size()) < 0) { _exit(1); }
+                    _exit(0);
+                }
+                waitpid(second, nullptr, 0);
+            }
+            _exit(0);
+        }
+        close(ends[1]);
+        std::string text;
+        char c = 0;
+        while (read(ends[0], &c, 1) == 1) { text += c; }
+        waitpid(first, nullptr, 0);
+        return text;
+    });
+}
+
+} // namespace
+
+TEST_CASE("hidepid hides another user's holder, and not our own") {
+    NEEDS_ROOT();
+    for (const char* option : {"hidepid=1", "hidepid=2"}) {
+        Helper roots({"listen=127.0.0.1:0"});
+        Helper ours({"user=65534", "dumpable", "listen=127.0.0.1:0"});
+        const auto as_nobody = [&](std::uint16_t port) {
+            return in_child(0, [&] {
+                if (!private_mounts() || mount("proc", "/proc", "proc", 0, option) != 0 || !become(65534)) {
+                    return std::string("mount");
+                }
+                return tell(start_at("127.0.0.1", port));
+            });
+        };
+        CHECK_THAT(as_nobody(roots.port()), has_text("failed 1 invisible_holder 0=refused"));
+        CHECK(roots.alive());
+        CHECK_THAT(as_nobody(ours.port()), has_text("served 2 none " + std::to_string(ours.pid()) + "=exited"));
+    }
+}
+
+TEST_CASE("a process of ours that nobody may look at is invisible") {
+    NEEDS_ROOT();
+    Helper holder({"user=65534", "listen=127.0.0.1:0", "no-dump"});
+    const std::string outcome = in_child(65534, [&] { return tell(start_at("127.0.0.1", holder.port())); });
+    CHECK_THAT(outcome, has_text("failed 1 invisible_holder 0=refused"));
+    CHECK(holder.alive());
+}
+
+TEST_CASE("without /proc nobody is named, and nobody is touched") {
+    NEEDS_ROOT();
+    Helper holder({"listen=127.0.0.1:0"});
+    const std::string outcome = in_child(0, [&] {
+        if (!private_mounts() || mount("nothing", "/proc", "tmpfs", 0, nullptr) != 0) { return std::string("mount"); }
+        return tell(start_at("127.0.0.1", holder.port()));
+    });
+    CHECK_THAT(outcome, has_text("failed 1 none: "));
+    CHECK_THAT(outcome, has_text("could not be seen"));
+    CHECK(holder.alive());
+}
+
+TEST_CASE("a holder in a pid namespace below ours is in a container, and lives") {
+    NEEDS_ROOT();
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    const pid_t parent = fork();
+    if (parent == 0) {
+        if (unshare(CLONE_NEWPID) != 0) { _exit(1); }
+        const pid_t first = fork();
+        if (first == 0) {
+            TcpServer server("127.0.0.1");
+            server.start(0);
+            const std::uint16_t port = server.port();
+            if (write(ends[1], &port, sizeof port) != sizeof port) { _exit(1); }
+            for (;;) { pause(); }
+        }
+        if (write(ends[1], &first, sizeof first) != sizeof first) { _exit(1); }
+        waitpid(first, nullptr, 0);
+        _exit(0);
+    }
+    // The two messages come in any order; they differ in size.
+    pid_t first = 0;
+    std::uint16_t port = 0;
+    char message[6] = {};
+    for (std::size_t size = 0; size < sizeof message;) {
+        const ssize_t got = read(ends[0], message + size, sizeof message - size);
+        REQUIRE(got > 0);
+        if (size == 0 && got == 2) {
+            std::memcpy(&port, message, 2);
+        } else if (size == 0) {
+            std::memcpy(&first, message, 4);
+        }
+        size += static_cast<std::size_t>(got);
+    }
+    if (port == 0) { std::memcpy(&port, message + 4, 2); }
+    if (first == 0) { std::memcpy(&first, message + 2, 4); }
+    const KnownProcess known(first);
+    const std::string outcome = tell(start_at("127.0.0.1", port));
+    CHECK_THAT(outcome, has_text("refused_holder " + std::to_string(first) + "=refused"));
+    CHECK_THAT(outcome, has_text("container or sandbox"));
+    CHECK(known.alive());
+    known.signal(SIGKILL);
+    waitpid(parent, nullptr, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+TEST_CASE("a holder in a pid namespace above ours is invisible; one beside us is ended") {
+    NEEDS_ROOT();
+    Helper above({"listen=127.0.0.1:0"});
+    CHECK_THAT(in_pid_namespace([&] { return tell(start_at("127.0.0.1", above.port())); }),
+               has_text("failed 1 invisible_holder 0=refused"));
+    CHECK(above.alive());
+    CHECK_THAT(in_pid_namespace([&] {
+                   Helper beside({"listen=127.0.0.1:0"});
+                   return tell(start_at("127.0.0.1", beside.port()));
+               }),
+               has_text("served 2 none "));
+}
+
+TEST_CASE("the same port in another network namespace is no conflict") {
+    NEEDS_ROOT();
+    Helper holder({"listen=127.0.0.1:0"});
+    const std::string outcome = in_child(0, [&] {
+        if (unshare(CLONE_NEWNET) != 0) { return std::string("unshare"); }
+        const int any = socket(AF_INET, SOCK_DGRAM, 0);
+        ifreq loopback{};
+        std::strcpy(loopback.ifr_name, "lo");
+        loopback.ifr_flags = IFF_UP;
+        if (ioctl(any, SIOCSIFFLAGS, &loopback) != 0) { return std::string("lo"); }
+        Helper inside({"listen=127.0.0.1:" + std::to_string(holder.port())});
+        const std::string text = tell(start_at("127.0.0.1", holder.port()));
+        return text + (inside.alive() ? " alive" : " gone");
+    });
+    CHECK_THAT(outcome, has_text("served 2 none "));
+    CHECK_THAT(outcome, has_text(" gone"));
+    CHECK(holder.alive());
+}
+
+TEST_CASE("without sock_diag the tables of /proc/net are the second source") {
+    const auto without = [](const std::string& host, const Endpoint& endpoint) {
+        return in_child(geteuid(), [&] {
+            if (!forbid(SYS_socket, EPROTONOSUPPORT, AF_NETLINK)) { return std::string("seccomp"); }
+            return tell(start_at(host, endpoint));
+        });
+    };
+    SECTION("a listener") {
+        Helper holder({"listen=127.0.0.1:0"});
+        CHECK_THAT(without("127.0.0.1", Endpoint("127.0.0.1", holder.port())),
+                   has_text("served 2 none " + std::to_string(holder.pid()) + "=exited"));
+    }
+    SECTION("IPv6 and UDP") {
+        NEEDS_IPV6();
+        Helper v6({"listen=[::1]:0"});
+        CHECK_THAT(without("::1", Endpoint("::1", v6.port())), has_text("served 2"));
+        Helper udp({"udp=127.0.0.1:low"});
+        CHECK_THAT(without("127.0.0.1", Endpoint("127.0.0.1", udp.port(), Transport::udp)), has_text("served 2"));
+    }
+    SECTION("whether a :: leaves IPv4 alone is not shown: who it is does not matter") {
+        NEEDS_IPV6();
+        Helper holder({"listen=[::]:0"});
+        CHECK_THAT(without("127.0.0.1", Endpoint("127.0.0.1", holder.port())),
+                   has_text("failed 1 invisible_holder 0=refused"));
+        CHECK(holder.alive());
+    }
+    SECTION("a socket that is bound and does not listen is not shown") {
+        Helper holder({"bind=127.0.0.1:0"});
+        CHECK_THAT(without("127.0.0.1", Endpoint("127.0.0.1", holder.port())), has_text("failed 2 invisible_holder"));
+        CHECK(holder.alive());
+    }
+    SECTION("so with the port alone a holder on a specific address is not sure to be in the way") {
+        Helper holder({"listen=127.0.0.1:0"});
+        CHECK_THAT(without("127.0.0.1", Endpoint(holder.port())), has_text("failed 1 invisible_holder"));
+        CHECK(holder.alive());
+    }
+}
+
+TEST_CASE("without sock_diag and without /proc nothing can be seen, and that is said") {
+    NEEDS_ROOT();
+    Helper holder({"listen=127.0.0.1:0"});
+    const std::string outcome = in_child(0, [&] {
+        if (!private_mounts() || mount("nothing", "/proc", "tmpfs", 0, nullptr) != 0 ||
+            !forbid(SYS_socket, EPROTONOSUPPORT, AF_NETLINK)) {
+            return std::string("set-up");
+        }
+        return tell(start_at("127.0.0.1", holder.port()));
+    });
+    CHECK_THAT(outcome, has_text("failed 1 none: "));
+    CHECK_THAT(outcome, has_text("could not be seen (Protocol not supported)"));
+    CHECK(holder.alive());
+}
+
+TEST_CASE("without pidfd the start time is compared before each signal") {
+    for (const int error : {ENOSYS, EPERM}) {
+        const auto without = [&](const Helper& holder, milliseconds grace) {
+            return in_child(geteuid(), [&] {
+                if (!forbid(SYS_pidfd_open, error) || !forbid(SYS_pidfd_send_signal, error)) {
+                    return std::string("seccomp");
+                }
+                return tell(start_at("127.0.0.1", holder.port(), TerminateThenKill{grace}));
+            });
+        };
+        Helper polite({"listen=127.0.0.1:0"});
+        CHECK_THAT(without(polite, milliseconds(2000)), has_text("=exited"));
+        Helper stubborn({"ignore-term", "listen=127.0.0.1:0"});
+        CHECK_THAT(without(stubborn, milliseconds(50)), has_text("=killed"));
+        const std::string outcome = in_child(geteuid(), [&] {
+            Helper child({"listen=127.0.0.1:0"}, Helper::Kin::child);
+            if (!forbid(SYS_pidfd_open, error) || !forbid(SYS_pidfd_send_signal, error)) {
+                return std::string("seccomp");
+            }
+            return tell(start_at("127.0.0.1", child.port()));
+        });
+        CHECK_THAT(outcome, has_text("=exited")); // a zombie is dead
+        CHECK_FALSE(polite.alive());
+        CHECK_FALSE(stubborn.alive());
+    }
+}
+
+TEST_CASE("out of descriptors nobody is named, and nobody is touched") {
+    Helper holder({"listen=127.0.0.1:0"});
+    for (rlim_t left = 0; left <= 6; ++left) {
+        const std::string outcome = in_child(geteuid(), [&] {
+            TcpServer server("127.0.0.1");
+            const int next = dup(STDIN_FILENO);
+            close(next);
+            int starts = 0;
+            RetryOnAddrInUse retry{[&](const Endpoint&) {
+                                       ++starts;
+                                       return std::errc::address_in_use;
+                                   },
+                                   SystemProbe{}, ReportOnly{}, NoLog{}};
+            const rlimit limit{static_cast<rlim_t>(next) + left, static_cast<rlim_t>(next) + left};
+            if (setrlimit(RLIMIT_NOFILE, &limit) != 0) { return std::string("setrlimit"); }
+            retry.start("127.0.0.1", holder.port());
+            return std::to_string(starts) + ' ' + to_string(retry.recovery().obstacle) + ' ' +
+                   retry.recovery().error.message();
+        });
+        INFO(left);
+        CHECK((outcome == "1 none Too many open files" || outcome == "1 refused_holder Success"));
+        if (left < 3) { CHECK(outcome == "1 none Too many open files"); }
+        if (left == 6) { CHECK(outcome == "1 refused_holder Success"); }
+    }
+    CHECK(holder.alive());
+}
+
+TEST_CASE("nonsense from a probe reaches no process") {
+    // In a session and a process of its own: what a failed guard would signal is this child and nothing else.
+    const std::string outcome = in_child(geteuid(), [] {
+        setsid();
+        std::string text;
+        for (const std::uint64_t pid :
+             {std::uint64_t{0}, std::uint64_t{1}, ~std::uint64_t{0}, (std::uint64_t{1} << 32) + 1,
+              std::uint64_t{0x80000000}, static_cast<std::uint64_t>(getpid())}) {
+            Holder holder;
+            holder.pid = static_cast<std::uint32_t>(pid);
+            holder.socket = Endpoint("127.0.0.1", 1);
+            RetryOnAddrInUse retry{[](int) { return std::errc::address_in_use; },
+                                   [&](const Endpoint&) { return std::vector<Holder>{holder}; },
+                                   TerminateThenKill{milliseconds(0)}, NoLog{}};
+            retry.start("127.0.0.1", 1);
+            text += to_string(retry.recovery().evictions.at(0).fate) + ' ';
+        }
+        return text;
+    });
+    CHECK(outcome == "refused refused refused refused refused refused ");
+}
+
+TEST_CASE("processes that come and go while we look do no harm") {
+    Helper holder({"listen=127.0.0.1:0", "fork=2"});
+    // In a group of its own, ended with one signal to that group, which is this test's.
+    const pid_t crowd = fork();
+    if (crowd == 0) {
+        setpgid(0, 0);
+        for (;;) {
+            for (int i = 0; i < 20; ++i) {
+                if (fork() == 0) { _exit(0); }
+            }
+            while (waitpid(-1, nullptr, 0) > 0) {}
+        }
+    }
+    for (int round = 0; round < 20; ++round) {
+        std::error_code error;
+        CHECK(SystemProbe{}(Endpoint("127.0.0.1", holder.port()), error).size() == 3);
+        CHECK_FALSE(error);
+    }
+    CHECK(start_at("127.0.0.1", holder.port()).serves);
+    const KnownProcess known(crowd);
+    known.signal(SIGKILL);
+    waitpid(crowd, nullptr, 0);
+}
