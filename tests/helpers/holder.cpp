@@ -10,7 +10,8 @@
 //   the end of standard input, and goes on exec                              replaces its program by another one
 //   (sleep) at the end of standard input supervise                         ends here for the supervisor: it starts a
 //   worker for the rest of the arguments, and
-//                                     another one whenever the worker dies, with the port of the first
+//                                     another one whenever the worker dies, with the port of the first; supervise-late:
+//                                     it is about to, for as long as the test looks
 //   run=PROGRAM ARGUMENT...           starts a program with the rest; "@" in an argument becomes the port
 //   memory=MIB  descriptors=N         uses that much
 //   name=TEXT                         changes its name; no-dump: lets nobody look at it
@@ -249,7 +250,7 @@ int main(int argc, char** argv) {
                 children.push_back(fork());
                 if (children.back() == 0) { wait_for_the_end(); }
             }
-        } else if (name == "supervise") {
+        } else if (name == "supervise" || name == "supervise-late") {
             // The pipe tells the port of the first worker, so that the next one asks for the same.
             int ports[2];
             if (pipe(ports) != 0) { fail("pipe"); }
@@ -269,6 +270,10 @@ int main(int argc, char** argv) {
                 int status = 0;
                 waitpid(worker, &status, 0);
                 if (WIFEXITED(status)) { return 0; }
+                if (name == "supervise-late") { // until the end, for a test that sees what happens meanwhile
+                    while (!at_the_end()) { poll(nullptr, 0, 10); }
+                    return 0;
+                }
             }
         } else if (name == "run") {
             program.push_back(value);
