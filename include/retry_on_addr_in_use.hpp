@@ -2064,7 +2064,7 @@ inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoi
         const unsigned char* const body = bytes + header;
         if (type == message_error || type == message_done) {
             const int code = length < header + 4 ? 0 : read_bytes<std::int32_t>(body);
-            if (code < 0) { error.assign(-code, std::system_category()); }
+            if (code < 0) { error.assign(code < -4095 ? EPROTO : -code, std::system_category()); } // MAX_ERRNO
             return false;
         }
         if (type == message_row) {

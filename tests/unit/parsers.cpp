@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <limits>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -115,6 +116,7 @@ TEST_CASE("a dump that failed says so inside its last message") {
     CHECK_FALSE(read(done(0)).more);
     CHECK_FALSE(read(done(0)).error);
     CHECK(read(done(-2)).error == std::errc::no_such_file_or_directory);
+    CHECK(read(done(std::numeric_limits<int>::min())).error == std::errc::protocol_error); // found by fuzzing
     Bytes error;
     append(error, nlmsghdr{36, NLMSG_ERROR, 0, 0, 0});
     append(error, -1);
@@ -148,6 +150,54 @@ TEST_CASE("broken netlink replies are errors, never crashes and never nobody") {
             noise[(state >> 8) % noise.size()] = static_cast<unsigned char>(state >> 24);
         }
         read(noise); // the sanitizers watch
+    }
+}
+
+TEST_CASE("the tables of /proc/net") {
+    const std::string header =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+    const std::string rest =
+        " 00000000:00000000 00:00000000 00000000  1000        0 12345 1 0000000000000000 100 0 0 10 0\n";
+    const std::string orphan = " 00000000:00000000 03:00000F9F 00000000     0        0 0 3 0000000000000000\n";
+    const std::string table =
+        header + "   0: 0100007F:0050 00000000:0000 0A" + rest + "   1: 0100007F:0051 00000000:0000 0A" + rest +
+        "   2: 0100007F:0050 0100007F:9C40 06" + orphan +
+        "   3: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A" + rest +
+        "   4: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A" + rest +
+        "   5: 0000000000000000FFFF00000100007F:0050 00000000000000000000000000000000:0000 01" + rest;
+    std::vector<Socket> sockets;
+    REQUIRE(read_proc_net(table, Endpoint("*", 80), 0xffff, sockets));
+    REQUIRE(sockets.size() == 5);
+    CHECK(sockets[0].local == Endpoint("127.0.0.1", 80));
+    CHECK(sockets[0].state == State::listening);
+    CHECK(sockets[0].inode == 12345);
+    CHECK(sockets[0].user == "1000");
+    CHECK(sockets[1].state == State::lingering);
+    CHECK(sockets[1].user.empty());
+    CHECK(sockets[2].local == Endpoint("::1", 80));
+    CHECK_FALSE(sockets[2].v6_only_unknown);
+    CHECK(sockets[3].local == Endpoint("::", 80));
+    CHECK(sockets[3].v6_only_unknown);
+    CHECK(sockets[4].local == Endpoint("::ffff:127.0.0.1", 80));
+    CHECK(sockets[4].state == State::connected);
+    sockets.clear();
+    REQUIRE(read_proc_net(table, Endpoint("*", 80), 1U << 10, sockets));
+    CHECK(sockets.size() == 3); // those that listen
+    sockets.clear();
+    CHECK_FALSE(read_proc_net("", Endpoint("*", 80), 0xffff, sockets));
+    CHECK_FALSE(read_proc_net("garbage\n", Endpoint("*", 80), 0xffff, sockets));
+    for (std::size_t size = header.size(); size < table.size(); ++size) {
+        sockets.clear();
+        CHECK(read_proc_net(std::string_view(table).substr(0, size), Endpoint("*", 80), 0xffff, sockets));
+        CHECK(sockets.size() <= 5);
+    }
+}
+
+TEST_CASE("the sockets that an io_uring shows") {
+    CHECK(registered_sockets("pos:\t0\nUserFiles:\t2\n    0: socket:[1234]\n    1: pipe:[7]\n    2: socket:[99]\n") ==
+          std::vector<std::uint64_t>{1234, 99});
+    for (const char* text : {"", "socket:[", "socket:[]", "socket:[x]", "socket:[1"}) {
+        CHECK(registered_sockets(text).empty());
     }
 }
 

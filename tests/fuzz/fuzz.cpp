@@ -1,0 +1,96 @@
+// One libFuzzer target for each parser, chosen by -DTARGET=NAME; the seeds are in corpus/NAME. What must hold beyond
+// "no crash" is checked with REQUIRE.
+
+#include <retry_on_addr_in_use.hpp>
+
+#include <cstdlib>
+
+using namespace addr_in_use;
+using namespace addr_in_use::detail;
+
+#define REQUIRE(condition)                                                                                             \
+    do {                                                                                                               \
+        if (!(condition)) { std::abort(); }                                                                            \
+    } while (false)
+
+namespace {
+
+const Endpoint wanted("*", 80);
+
+void check(const std::vector<Socket>& sockets) {
+    for (const Socket& socket : sockets) {
+        REQUIRE(conflicts(wanted, socket.local) == (socket.local.port() == 80));
+        REQUIRE(Access::host_known(socket.local));
+    }
+}
+
+[[maybe_unused]] void netlink(std::string_view text) {
+    std::vector<Socket> sockets;
+    std::error_code error;
+    // Copied, so that a read beyond the end is seen.
+    const std::vector<unsigned char> bytes(text.begin(), text.end());
+    read_diag(bytes.data(), bytes.size(), wanted, sockets, error);
+    REQUIRE(sockets.size() <= text.size() / 88);
+    check(sockets);
+}
+
+[[maybe_unused]] void proc_net(std::string_view text) {
+    std::vector<Socket> sockets;
+    read_proc_net(text, wanted, 0xffffffff, sockets);
+    check(sockets);
+    std::vector<Socket> kept = sockets;
+    keep_conflicting(Endpoint(80), kept);
+    REQUIRE(kept.size() <= sockets.size());
+}
+
+[[maybe_unused]] void proc_pid(std::string_view text) {
+    const ProcessStat stat = read_stat(text);
+    REQUIRE(stat.state != '\0' || text.find('\0') != std::string_view::npos);
+    status_numbers(text, "Uid");
+    status_numbers(':' + std::string(text), "");
+    registered_sockets(text);
+    socket_inode(text);
+    const std::string service = read_cgroup(text);
+    REQUIRE(text.find(service) != std::string_view::npos);
+    if (!service.empty()) { stop_advice(service); }
+}
+
+[[maybe_unused]] void lsof(std::string_view text) {
+    std::vector<Socket> sockets;
+    std::vector<Holder> processes;
+    read_lsof(text, Transport::tcp, sockets, processes);
+    keep_conflicting(wanted, sockets);
+    check(sockets);
+    const std::vector<Holder> holders = gather(wanted, sockets, processes);
+    REQUIRE(holders.size() <= sockets.size());
+}
+
+[[maybe_unused]] void endpoint(std::string_view text) {
+    const std::optional<Endpoint> parsed = Endpoint::parse(text);
+    if (!parsed) { return; }
+    // What is read is written so that it is read again, as the same.
+    const std::string host = parsed->host();
+    REQUIRE(host.empty() || Endpoint(host, parsed->port()) == *parsed);
+    if (!host.empty()) { REQUIRE(Endpoint::parse(to_string(*parsed)) == parsed); }
+    REQUIRE(parsed->port() == 0 || conflicts(*parsed, *parsed));
+}
+
+[[maybe_unused]] void description(std::string_view text) {
+    Recovery recovery;
+    Eviction eviction;
+    eviction.fate = static_cast<Fate>(text.size() % 7);
+    eviction.holder.pid = static_cast<std::uint32_t>(text.size());
+    eviction.holder.name = text;
+    eviction.holder.executable = text;
+    eviction.holder.socket_user = text;
+    recovery.evictions = {eviction, eviction};
+    recovery.obstacle = static_cast<Obstacle>(text.size() % 9);
+    for (const char c : describe(recovery)) { REQUIRE(c >= ' ' && c <= '~'); }
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
+    TARGET(std::string_view(reinterpret_cast<const char*>(data), size));
+    return 0;
+}
