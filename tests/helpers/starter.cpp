@@ -3,7 +3,7 @@
 //
 //   starter [same-executable | same-command-line | ask=MILLISECONDS] HOST PORT [stay]
 //
-// Prints "served" or "failed", the name of the obstacle and the fates, in one line. `stay`: serves on until its
+// Prints "served" or "failed", the name of the obstacle, the fates and the probe's error, in one line. `stay`: serves on until its
 // standard input ends.
 
 #include <retry_on_addr_in_use.hpp>
@@ -28,6 +28,7 @@ template <class Killer> void start(const std::string& host, int port, Killer kil
     for (const addr_in_use::Eviction& eviction : retry.recovery().evictions) {
         outcome += ' ' + std::to_string(eviction.holder.pid) + '=' + to_string(eviction.fate);
     }
+    if (retry.recovery().error) { outcome += " error=" + std::to_string(retry.recovery().error.value()); }
     std::printf("%s\n", outcome.c_str());
     std::fflush(stdout);
     char c = 0;

@@ -7,10 +7,11 @@
 #include <sched.h>
 #include <sys/mount.h>
 
+#include <atomic>
 #include <new>
 
 namespace {
-std::size_t allocations = 0;
+std::atomic<std::size_t> allocations = 0;
 
 std::size_t open_descriptors() {
     std::size_t count = 0;
