@@ -154,6 +154,8 @@ public:
         if (!set_host(host)) { detail::reject_host(host); }
     }
 
+    template <class Port> Endpoint(std::nullptr_t, Port, Transport = Transport::tcp) = delete;
+
     // "127.0.0.1:80", "[::1]:80", "localhost:80", ":80" (every address), "80" (host unknown). Empty if it is none of
     // these.
     [[nodiscard]] static std::optional<Endpoint> parse(std::string_view text);
@@ -799,15 +801,15 @@ std::pair<std::uint16_t, std::uint16_t> ephemeral_ports(); // both included
 
 // Facts about a process. 0, empty or false where they cannot be read.
 Holder identify(std::uint32_t pid);
-// An error only where we ourselves cannot read any more: that a process is gone or hidden is none.
+// What protects a process. An error only where we ourselves cannot read any more: that it is gone or hidden is none.
 std::uint32_t parent(std::uint32_t pid, std::error_code& error);
 std::uint32_t tracer(std::error_code& error); // who debugs us
-bool on_terminal(std::uint32_t pid);
+bool on_terminal(std::uint32_t pid, std::error_code& error);
+bool isolated(std::uint32_t pid, std::error_code& error);       // in a container or sandbox that is not ours
+std::string service(std::uint32_t pid, std::error_code& error); // its system service or container, if any
 bool same_executable(std::uint32_t pid);
 bool same_command_line(std::uint32_t pid);
 bool same_user(std::uint32_t pid);
-bool isolated(std::uint32_t pid);       // in a container or sandbox that is not ours
-std::string service(std::uint32_t pid); // the system service or container that the process belongs to, if any
 
 // A descriptor, or a HANDLE on Windows, that is closed with its owner.
 class Handle {
@@ -1213,9 +1215,12 @@ inline bool named(std::string_view program, std::string_view name) noexcept {
     return program == name;
 }
 
+inline std::string unreadable(const std::error_code& error) { return "what it is cannot be read: " + error.message(); }
+
 // Why ending this process would free nothing or do harm; empty if it would not.
 inline std::string harm(const Holder& holder) {
     constexpr std::size_t kernel_cut = 15; // TASK_COMM_LEN - 1, man 5 proc
+    std::error_code error;
     std::string_view program = base_name(holder.executable);
     if (ends_with(program, deleted_mark)) { program.remove_suffix(deleted_mark.size()); }
     for (const Harm& entry : harms) {
@@ -1223,7 +1228,7 @@ inline std::string harm(const Holder& holder) {
             const std::string_view name = rest.substr(0, rest.find(','));
             rest.remove_prefix((std::min)(rest.size(), name.size() + 1));
             if (!named(program, name) && !named(holder.name, name.substr(0, kernel_cut))) { continue; }
-            if (!entry.only_on_terminal || os::on_terminal(holder.pid)) {
+            if (!entry.only_on_terminal || os::on_terminal(holder.pid, error)) {
                 std::string advice(entry.advice);
                 if (const std::size_t at = advice.find("PORT"); at != std::string::npos) {
                     advice.replace(at, 4, std::to_string(holder.socket.port()));
@@ -1232,9 +1237,10 @@ inline std::string harm(const Holder& holder) {
             }
         }
     }
-    if (os::isolated(holder.pid)) { return "it runs in a container or sandbox of its own: stop that"; }
-    const std::string service = os::service(holder.pid);
-    return service.empty() || service == os::service(os::self()) ? "" : stop_advice(service);
+    if (os::isolated(holder.pid, error)) { return "it runs in a container or sandbox of its own: stop that"; }
+    const std::string service = os::service(holder.pid, error);
+    if (!service.empty() && service != os::service(os::self(), error)) { return stop_advice(service); }
+    return error ? unreadable(error) : "";
 }
 
 // Why no killer may be offered this holder of a set; empty if one may.
@@ -1264,7 +1270,7 @@ inline std::string protection(const Holder& holder, const Endpoint& wanted, cons
         for (int depth = 0; pid > 1 && pid != os::self() && depth < deepest; ++depth) { pid = os::parent(pid, error); }
         if (pid != os::self()) { return "it started after this start began: it may be a successor"; }
     }
-    if (error) { return "whose process it is cannot be read: " + error.message(); }
+    if (error) { return unreadable(error); }
     if (!holder.socket_user.empty() && holder.socket_user != holder.user) {
         if (holder.socket_user != "0") {
             return "its socket was made by user " + printable(holder.socket_user, 32) + ", and handed to it";
@@ -2565,14 +2571,16 @@ inline std::string read_proc(std::uint32_t pid, const char* name, std::error_cod
 inline std::uint32_t parent(std::uint32_t pid, std::error_code& error) {
     return read_stat(read_proc(pid, "stat", error)).parent;
 }
-inline bool on_terminal(std::uint32_t pid) { return stat_of(pid).terminal; }
-inline std::string service(std::uint32_t pid) {
-    return read_cgroup(read_file(AT_FDCWD, proc_path(pid, "cgroup").c_str()));
+inline bool on_terminal(std::uint32_t pid, std::error_code& error) {
+    return read_stat(read_proc(pid, "stat", error)).terminal;
+}
+inline std::string service(std::uint32_t pid, std::error_code& error) {
+    return read_cgroup(read_proc(pid, "cgroup", error));
 }
 
 // Its own number in a namespace below ours is shown after the one that we know (man 7 pid_namespaces).
-inline bool isolated(std::uint32_t pid) {
-    return status_numbers(read_file(AT_FDCWD, proc_path(pid, "status").c_str()), "NSpid").size() > 1;
+inline bool isolated(std::uint32_t pid, std::error_code& error) {
+    return status_numbers(read_proc(pid, "status", error), "NSpid").size() > 1;
 }
 
 inline std::uint32_t tracer(std::error_code& error) {
@@ -3013,12 +3021,12 @@ inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() { return {1024,
 inline Holder identify(std::uint32_t) { return {}; }
 inline std::uint32_t parent(std::uint32_t, std::error_code&) { return 0; }
 inline std::uint32_t tracer(std::error_code&) { return 0; }
-inline bool on_terminal(std::uint32_t) { return true; }
+inline bool on_terminal(std::uint32_t, std::error_code&) { return true; }
 inline bool same_executable(std::uint32_t) { return false; }
 inline bool same_command_line(std::uint32_t) { return false; }
 inline bool same_user(std::uint32_t) { return false; }
-inline bool isolated(std::uint32_t) { return false; }
-inline std::string service(std::uint32_t) { return ""; }
+inline bool isolated(std::uint32_t, std::error_code&) { return false; }
+inline std::string service(std::uint32_t, std::error_code&) { return ""; }
 
 inline Process::Process(std::uint32_t pid)
     : pid_(pid), error_(std::make_error_code(std::errc::function_not_supported)) {}

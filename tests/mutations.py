@@ -43,18 +43,18 @@ MUTATIONS = [
     ("bystanders", "a UDP client on an ephemeral port lives", "if (wanted.port() >= first &&", "if (wanted.port() < first &&"),
     ("bystanders", "two strangers side by side live when only the port is known", "return host_known(wanted) || (x.v4", "return !wanted.v6_only() || (x.v4"),
     ("bystanders", "a stranger beside a connection lives when only the port is known", "return host_known(wanted) || (x.v4", "return !wanted.v6_only() || (x.v4"),
-    ("bystanders", "a stranger that listens lives where the culprit on another address is only bound", "dump_sockets(wanted, diag_listening, sockets);\n        keep_conflicting(wanted, sockets);", "dump_sockets(wanted, diag_listening, sockets);"),
+    ("bystanders", "a stranger that listens lives where the culprit on another address is only bound", "dump_sockets(wanted, diag_listening, sockets, complete);\n        keep_conflicting(wanted, sockets);", "dump_sockets(wanted, diag_listening, sockets, complete);"),
     ("bystanders", "a client between bind and connect lives", "        pause(Milliseconds(50)); //", "        //"),
     ("bystanders", "we do not end ourselves", "if (holds_address(holder) && holder.pid == os::self()) { return Obstacle::this_process; }", ""),
     ("bystanders", "our ancestor lives", "if (pid == holder.pid) { return \"it is an ancestor", "if (pid == 0) { return \"it is an ancestor"),
     ("bystanders", "our ancestor and a child of its that shares the listener both live", "        if (eviction.fate == Fate::survived && !reason.empty()) {", "        reason.clear();\n        if (eviction.fate == Fate::survived && !reason.empty()) {"),
-    ("bystanders", "a worker beside us under a parent that runs our executable lives", "os::parent(holder.pid) == parent &&", "os::parent(holder.pid) == 0 &&"),
+    ("bystanders", "a worker beside us under a parent that runs our executable lives", "os::parent(holder.pid, error) == parent &&", "os::parent(holder.pid, error) == 0 &&"),
     ("bystanders", "a holder of another user is reported as such", "        if (!found[i]) { owned.push_back(std::move(sockets[i])); }", "        if (found[i]) { owned.push_back(std::move(sockets[i])); }"),
     ("bystanders", "root ends the holder of another user, and knows whose it is", "std::to_string(users[1])", "std::to_string(::getuid())"),
     ("bystanders", "a holder with rights that we lack is not touched, nor is who shares the address with it", "if (!os::privileged()) { return \"its socket", "if (os::privileged()) { return \"its socket"),
     ("bystanders", "a holder that started after our start began lives", "return holder.start_time > moment / tick;", "return holder.start_time > moment;"),
     ("bystanders", "a supervisor that brings the holder back wins, after one round", "Obstacle obstacle = Obstacle::taken_again;", "Obstacle obstacle = Obstacle::refused_holder;"),
-    ("bystanders", "connections that a dead holder leaves behind are named, and nobody is ended for them", "socket.inode != 0       ? State::connected", "socket.inode == 0       ? State::connected"),
+    ("bystanders", "connections that a dead holder leaves behind are named, and nobody is ended for them", ": inode != 0            ? State::connected", ": inode == 0            ? State::connected"),
     ("bystanders", "with SO_REUSEADDR on both sides, connections left behind are in nobody's way", "        settle();\n        return true;\n", "        settle();\n        return false;\n"),
     # killers
     ("killers", "a pid that another process has by now is not signalled", "now.start_time != before.start_time) {", "now.start_time == 0) {"),
@@ -70,6 +70,34 @@ MUTATIONS = [
     ("killers", "a simple killer that only sends a signal is given time to see it work", "pinned.wait(settle_time, Fate::exited", "pinned.wait(settle_time, Fate::survived"),
     ("killers", "free_address frees a real address", "if (endpoint.port() != 0 && round.run(", "if (endpoint.port() == 0 && round.run("),
     ("killers", "preflight ends the previous copy of a server that shares its port", "spent = look_first(begin);", "spent = begin == 0;"),
+    # hard holders
+    ("hard_holders", "a service of the system and a container are left to their managers", "return stop_advice(service); }", "return \"\"; }"),
+    ("hard_holders", "within one service, its own previous run may be ended", "service != os::service(os::self(), error)", "service != \"/\""),
+    ("hard_holders", "a browser that inherited the listener of a dead server lives", "    \"firefox*,chrome", "    \"chrome"),
+    ("hard_holders", "a helper without a name that inherited the listener of a dead server is ended", "    \"firefox*,chrome", "    \"sleep,chrome"),
+    ("hard_holders", "a listener that another user planted does not get its process killed", "if (holder.socket_user != \"0\") {", "if (holder.socket_user == \"0\") {"),
+    ("hard_holders", "two programs that share a UDP address on purpose both live", "(other.executable.empty() || other.executable != holder.executable)", "other.executable.empty()"),
+    ("hard_holders", "a holder whose name and arguments are escape sequences is shown as plain text", "if (c >= ' ' && c <= '~' && c != '\\\\') {", "if (c != '\\\\') {"),
+    ("hard_holders", "a process of 4 GiB takes its time to die, and is waited for", "pinned.wait(kill_wait, Fate::killed", "pinned.wait(kill_wait * 0, Fate::killed"),
+    ("hard_holders", "a process stopped under a debugger", "ask == Ask::die ? SIGKILL", "ask == Ask::die ? SIGTERM"),
+    ("hard_holders", "a process whose first thread has ended", "for (const bool threads : {false, true}) {", "for (const bool threads : {false}) {"),
+    ("hard_holders", "a socket in flight between processes has no owner to be seen", "        if (!found[i]) { owned.push_back(std::move(sockets[i])); }", "        if (found[i]) { owned.push_back(std::move(sockets[i])); }"),
+    ("hard_holders", "a socket registered in an io_uring is found", "deep && text == \"anon_inode:[io_uring]\"", "!deep && text == \"anon_inode:[io_uring]\""),
+    ("hard_holders", "a holder that forks a new one at each signal ends the round, not the machine", "Obstacle obstacle = Obstacle::taken_again;", "Obstacle obstacle = Obstacle::refused_holder;"),
+    # what hides them
+    ("hidden", "hidepid hides another user's holder, and not our own", "        if (!found[i]) { owned.push_back(std::move(sockets[i])); }", "        if (found[i]) { owned.push_back(std::move(sockets[i])); }"),
+    ("hidden", "without /proc nobody is named, and nobody is touched", "if (const std::error_code error = check_proc(proc)) { return error; }", ""),
+    ("hidden", "a holder in a pid namespace below ours is in a container, and lives", "\"NSpid\").size() > 1;\n}", "\"NSpid\").size() > 9;\n}"),
+    ("hidden", "without sock_diag the tables of /proc/net are the second source", "socket.v6_only_unknown = v6 && address == Address{};", ""),
+    ("hidden", "without sock_diag the tables of /proc/net are the second source", "        complete = false;\n        rows.clear();", "        rows.clear();"),
+    ("hidden", "without sock_diag and without /proc nothing can be seen, and that is said", "            return error;\n        }\n        // Without IPv6", "            return {};\n        }\n        // Without IPv6"),
+    ("hidden", "without pidfd the start time is compared before each signal", "(errno == ENOSYS || errno == EPERM)", "errno == ENOSYS"),
+    ("hidden", "out of descriptors nobody is named, and nobody is touched", "return error == EMFILE || error == ENFILE || error == ENOMEM;", "return error == ENFILE;"),
+    ("hidden", "nonsense from a probe reaches no process", "if (holder.pid == os::self()) { return \"it is this process", "if (holder.pid == 0) { return \"it is this process"),
+    # races
+    ("races", "a pid that is used again between the look and the signal is not signalled", "now.start_time != before.start_time) {", "now.start_time == 0) {"),
+    ("races", "pre-forked workers that each look first do not end each other", "os::parent(holder.pid, error) == parent &&", "os::parent(holder.pid, error) == 0 &&"),
+    ("races", "the war of two supervised services ends with a rule", "if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) { return true; }", "if (ours.st_dev == theirs.st_dev) { return true; }"),
     # what is left as it was
     ("process_state", "a start that succeeds allocates nothing", "        recovery_.endpoint = endpoint;\n        bool spent", "        recovery_.endpoint = endpoint;\n        recovery_.evictions.reserve(1);\n        bool spent"),
     ("process_state", "a recovery leaves errno, signals and descriptors alone", "~KeepLastError() { os::last_error(value_); }", "~KeepLastError() {}"),
@@ -106,7 +134,7 @@ def survives(build, main_object, mutation):
             programs[helper] = directory / helper
             subprocess.run(["c++", "-std=c++17", "-w", f"-I{directory}", ROOT / f"tests/helpers/{helper}.cpp", "-o", programs[helper]], check=True)
         compiled = subprocess.run(
-            ["c++", "-std=c++17", "-w", f"-I{directory}", f'-DHOLDER_PROGRAM="{next(build.glob("**/holder"))}"', f'-DSTARTER_PROGRAM="{programs["starter"]}"',
+            ["c++", "-std=c++17", "-w", f"-I{directory}", f'-DHOLDER_PROGRAM="{next(build.glob("**/holder"))}"', f'-DSTARTER_PROGRAM="{programs["starter"]}"', "-pthread",
              ROOT / f"tests/system/{unit}.cpp", main_object, "-o", directory / "real"],
             stderr=subprocess.PIPE, text=True)
         if compiled.returncode != 0:

@@ -3,8 +3,8 @@
 //
 //   starter [same-executable | same-command-line | ask=MILLISECONDS] HOST PORT [stay]
 //
-// Prints "served" or "failed", the name of the obstacle, the fates and the probe's error, in one line. `stay`: serves on until its
-// standard input ends.
+// Prints "served" or "failed", the name of the obstacle, the fates and the probe's error, in one line. `stay`: serves
+// on until its standard input ends.
 
 #include <retry_on_addr_in_use.hpp>
 

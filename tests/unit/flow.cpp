@@ -587,3 +587,47 @@ TEST_CASE("policies by lambda, with state, and moved in") {
     CHECK(starts == 1);
     CHECK(lines->empty());
 }
+
+TEST_CASE("hostile values do no harm") {
+    STATIC_REQUIRE_FALSE(std::is_constructible_v<Endpoint, std::nullptr_t, int>);
+    const auto longest = std::chrono::milliseconds::max();
+    const auto shortest = std::chrono::milliseconds::min();
+    const std::string huge(1 << 20, '\xff');
+    Holder odd = holder_at(Endpoint("255.255.255.255", 65535));
+    odd.start_time = ~std::uint64_t{0};
+    odd.name = odd.executable = odd.command_line = odd.user = odd.socket_user = huge;
+    odd.state = static_cast<State>(200);
+    CHECK(TerminateThenKill{longest, longest}({odd}).at(0).fate == Fate::already_gone);
+    CHECK(TerminateThenKill{shortest, shortest}({odd}).at(0).fate == Fate::already_gone);
+    CHECK(WaitForExit{longest}({odd}).at(0).fate == Fate::already_gone);
+    CHECK(WaitForExit{shortest}({odd}).at(0).fate == Fate::already_gone);
+    CHECK_FALSE(SameExecutable{}(odd));
+    CHECK_FALSE(SameCommandLine{}(odd));
+    CHECK_FALSE(SameUser{}(odd));
+    std::error_code error;
+    CHECK(LsofProbe{shortest}(Endpoint("127.0.0.1", 1), error).empty());
+    CHECK(error);
+
+    Recovery recovery;
+    recovery.obstacle = static_cast<Obstacle>(200);
+    for (int i = 0; i < 1000; ++i) {
+        recovery.evictions.push_back({odd, static_cast<Fate>(i % 256), std::chrono::microseconds::max(), {}, ""});
+    }
+    const std::string text = describe(recovery);
+    CHECK(text.size() < 1000000);
+    CHECK(text.find('\xff') == std::string::npos);
+
+    // A killer that makes its report up.
+    Story story;
+    RetryOnAddrInUse retry{StoryServer{&story}, StoryProbe{&story},
+                           [&](const std::vector<Holder>&) {
+                               Eviction nonsense;
+                               nonsense.holder = odd;
+                               nonsense.holder.pid = 0xffffffff;
+                               nonsense.fate = static_cast<Fate>(200);
+                               return std::vector<Eviction>(3, nonsense);
+                           },
+                           StoryLog{&story}};
+    CHECK_THROWS_AS(retry.start(here), InUse);
+    CHECK(retry.recovery().obstacle == Obstacle::surviving_holder);
+}
