@@ -47,7 +47,7 @@
 #define ADDR_IN_USE_VERSION_MINOR 1 // new features; incompatible changes while the major version is 0
 #define ADDR_IN_USE_VERSION_PATCH 0 // corrections
 
-#if (defined(_MSVC_LANG) ? _MSVC_LANG : __cplusplus) < 201703L
+#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
 #    error "retry_on_addr_in_use.hpp needs C++17: compile with -std=c++17 (or /std:c++17) or newer."
 #endif
 
@@ -66,11 +66,6 @@
 #    define ADDR_IN_USE_RETHROW static_cast<void>(0)
 #endif
 
-#if defined(__linux__)
-#    define ADDR_IN_USE_OS_LINUX() 1
-#else
-#    define ADDR_IN_USE_OS_LINUX() 0
-#endif
 #if defined(__unix__) || defined(__APPLE__)
 #    define ADDR_IN_USE_OS_POSIX() 1
 #else
@@ -81,6 +76,7 @@
 
 #include <cerrno>       // for errno, EADDRINUSE
 #include <chrono>       // for grace periods and deadlines
+#include <cstddef>      // for std::size_t, std::nullptr_t
 #include <cstdint>      // for fixed widths
 #include <cstdio>       // for the last words before std::abort
 #include <cstdlib>      // for std::abort
@@ -107,7 +103,7 @@
 #    include <time.h>
 #    include <unistd.h>
 #endif
-#if ADDR_IN_USE_OS_LINUX()
+#if defined(__linux__)
 #    include <sys/socket.h>
 #    include <sys/statfs.h>
 #    include <sys/syscall.h>
@@ -1441,7 +1437,7 @@ using CallResult = decltype(std::declval<Callable&>()(std::declval<Args>()...));
 
 // Lets a killer of either kind at the holders.
 template <class Killer> std::vector<Eviction> evict(Killer& killer, const std::vector<Holder>& holders) {
-    if constexpr (detected<BatchResult, Killer>) {
+    if constexpr (!detected<SingleResult, Killer>) {
         return killer(holders);
     } else {
         std::vector<Eviction> evictions = judge_holders(holders, no_rule);
@@ -1597,17 +1593,16 @@ template <class Probe> using PlainProbeResult = CallResult<Probe, const Endpoint
 
 enum class KillerKind : std::uint8_t { good, unusable, probe, predicate, wrong_result };
 
+// The form for one holder is tried first: a generic lambda for one must not meet a vector.
 template <class Killer> constexpr KillerKind killer_kind() {
-    if constexpr (detected<BatchResult, Killer>) {
-        using R = BatchResult<Killer>;
-        return std::is_convertible_v<R, std::vector<Eviction>> ? KillerKind::good
-               : std::is_same_v<R, bool>                       ? KillerKind::predicate
-                                                               : KillerKind::wrong_result;
-    } else if constexpr (detected<SingleResult, Killer>) {
+    if constexpr (detected<SingleResult, Killer>) {
         using R = Bare<SingleResult<Killer>>;
         return std::is_void_v<R> || std::is_same_v<R, Fate> ? KillerKind::good
                : std::is_same_v<R, bool>                    ? KillerKind::predicate
                                                             : KillerKind::wrong_result;
+    } else if constexpr (detected<BatchResult, Killer>) {
+        return std::is_convertible_v<BatchResult<Killer>, std::vector<Eviction>> ? KillerKind::good
+                                                                                 : KillerKind::wrong_result;
     } else {
         return detected<ProbeResult, Killer> || detected<PlainProbeResult, Killer> ? KillerKind::probe
                                                                                    : KillerKind::unusable;
@@ -2499,7 +2494,7 @@ inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
 
 // 14  Linux ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-#if ADDR_IN_USE_OS_LINUX()
+#if defined(__linux__)
 namespace detail::os {
 
 // Nanoseconds since boot, the clock of /proc/PID/stat: time that the machine slept counts.
@@ -3003,7 +2998,7 @@ inline void Process::wait(const std::vector<const Process*>& processes, Millisec
 
 // 15  macOS, Windows, other POSIX systems: not yet ////////////////////////////////////////////////////////////////////
 
-#if !ADDR_IN_USE_OS_LINUX()
+#if !defined(__linux__)
 namespace detail::os {
 
 inline std::uint64_t now() noexcept { return 0; }
@@ -3066,7 +3061,6 @@ inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
 #undef ADDR_IN_USE_CATCH_ALL
 #undef ADDR_IN_USE_HAS_EXCEPTIONS
 #undef ADDR_IN_USE_NAMESPACE
-#undef ADDR_IN_USE_OS_LINUX
 #undef ADDR_IN_USE_OS_POSIX
 #undef ADDR_IN_USE_RETHROW
 #undef ADDR_IN_USE_TRY

@@ -59,6 +59,9 @@ TEST_CASE("a pid that is used again between the look and the signal is not signa
                 const auto reuse_then_kill = [&](const std::vector<Holder>& holders) {
                     holder.process().signal(SIGKILL);
                     waitpid(old_pid, nullptr, 0);
+                    // Beyond the tick of the kernel's clock: within it the two would differ in their sockets only.
+                    const auto begin = detail::os::now();
+                    while (detail::os::now() < begin + 25000000) {}
                     reused = fork_as(old_pid);
                     return TerminateThenKill{milliseconds(0)}(holders);
                 };

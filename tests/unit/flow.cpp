@@ -301,6 +301,16 @@ TEST_CASE("simple killers are called in turn until one holder is not gone") {
     CHECK(called == std::vector<std::uint32_t>{nobodys_pid, nobodys_pid + 1});
     CHECK(retry.recovery().evictions.at(2).fate == Fate::refused);
 
+    story = Story{};
+    RetryOnAddrInUse generic{StoryServer{&story}, StoryProbe{&story},
+                             [&](const auto& holder) {
+                                 story.holders.clear();
+                                 return holder.pid == nobodys_pid ? Fate::killed : Fate::survived;
+                             },
+                             NoLog{}};
+    CHECK(generic.start(here) == 2);
+
+    story = Story{};
     RetryOnAddrInUse silent{StoryServer{&story}, StoryProbe{&story}, [&](const Holder&) { story.holders.clear(); },
                             NoLog{}}; // void: looked at again
     CHECK(silent.start(here) == 2);
