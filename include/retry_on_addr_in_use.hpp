@@ -1029,7 +1029,10 @@ using CodeMembers = decltype(static_cast<int>(std::declval<const T&>().value()),
                              std::string_view(std::declval<const T&>().category().name()));
 template <class T> using HasValue = decltype(static_cast<bool>(std::declval<const T&>().has_value()));
 template <class T> using ErrorOf = decltype(std::declval<const T&>().error());
-template <class T> using ComparesWithNull = decltype(static_cast<bool>(std::declval<const T&>() == nullptr));
+// A pointer of any kind. That it is a bool too tells it from a std::string, whose == would read the null pointer.
+template <class T>
+using ComparesWithNull =
+    decltype(static_cast<bool>(std::declval<const T&>()), static_cast<bool>(std::declval<const T&>() == nullptr));
 
 template <class T>
 inline constexpr bool is_code = std::is_same_v<T, std::errc> || detected<ToErrorCode, T> || detected<CodeMembers, T>;
@@ -2938,14 +2941,25 @@ inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& er
     return found;
 }
 
+#    if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
+inline constexpr long call_pidfd_open = SYS_pidfd_open;
+inline constexpr long call_pidfd_send_signal = SYS_pidfd_send_signal;
+#    else // headers before Linux 5.3: no such call, ENOSYS
+inline constexpr long call_pidfd_open = -1;
+inline constexpr long call_pidfd_send_signal = -1;
+#    endif
+
+inline bool is_gone(std::uint32_t pid) noexcept { return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH; }
+
 inline Process::Process(std::uint32_t pid) : pid_(pid) {
     if (!is_target(pid)) {
         error_ = std::make_error_code(std::errc::operation_not_permitted);
         return;
     }
-    handle_ = Handle(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0));
+    handle_ = Handle(::syscall(call_pidfd_open, static_cast<pid_t>(pid), 0));
     if (!handle_ && (errno == ENOSYS || errno == EPERM)) { // before Linux 5.3, or forbidden by a filter
         start_time_ = stat_of(pid).start_time;
+        if (start_time_ == 0 && !is_gone(pid)) { error_ = std::make_error_code(std::errc::permission_denied); }
     } else if (!handle_ && errno != ESRCH) {
         error_ = system_error(errno);
     }
@@ -2957,15 +2971,16 @@ inline bool Process::exited() const {
         pollfd death{handle_.descriptor(), POLLIN, 0};
         return ::poll(&death, 1, 0) == 1;
     }
+    if (start_time_ == 0) { return true; }
     const ProcessStat stat = stat_of(pid_);
-    return start_time_ == 0 || stat.start_time != start_time_ ||
-           ((stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1);
+    if (stat.start_time == 0) { return is_gone(pid_); }
+    return stat.start_time != start_time_ || ((stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1);
 }
 
 inline std::error_code Process::signal(Ask ask) const {
     const int signal = ask == Ask::leave ? SIGTERM : ask == Ask::die ? SIGKILL : 0;
     const auto send = [&](int number) {
-        return (handle_ ? static_cast<int>(::syscall(SYS_pidfd_send_signal, handle_.descriptor(), number, nullptr, 0))
+        return (handle_ ? static_cast<int>(::syscall(call_pidfd_send_signal, handle_.descriptor(), number, nullptr, 0))
                         : ::kill(static_cast<pid_t>(pid_), number)) == 0
                    ? std::error_code()
                    : system_error(errno);

@@ -223,6 +223,14 @@ TEST_CASE("a silent failure is understood by errno, which is the call's own") {
               errno = EADDRINUSE;
               return std::optional<int>(0);
           }) == no);
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return std::string();
+          }) == no); // compares with null, but must not
+    CHECK(understood([] {
+              errno = EADDRINUSE;
+              return std::string_view();
+          }) == no);
     errno = EADDRINUSE; // left over from earlier
     CHECK(understood([] { return false; }) == no);
 }
