@@ -28,10 +28,6 @@ std::string tell(const Started& started) {
     return text + ": " + describe(started.recovery);
 }
 
-bool private_mounts() {
-    return unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
-}
-
 bool become(uid_t user) { return setresgid(user, user, user) == 0 && setresuid(user, user, user) == 0; }
 
 // Lets a system call fail with `error`; with `argument` only where the first argument is that.
@@ -48,34 +44,6 @@ bool forbid(int system_call, int error, long argument = -1) {
     };
     const sock_fprog filter{static_cast<unsigned short>(sizeof program / sizeof *program), program};
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
-}
-
-// What the body says when it runs as the only process of a new pid namespace with a /proc of its own.
-template <class Body> std::string in_pid_namespace(Body body) {
-    return in_child(0, [&] {
-        int ends[2];
-        if (pipe(ends) != 0 || !private_mounts() || unshare(CLONE_NEWPID) != 0) { return std::string("unshare"); }
-        const pid_t first = fork();
-        if (first == 0) {
-            std::string text = "mount";
-            if (mount("proc", "/proc", "proc", 0, nullptr) == 0) {
-                const pid_t second = fork(); // the first process itself is protected by the kernel
-                if (second == 0) {
-                    text = body();
-                    if (write(ends[1], text.data(), text.size()) < 0) { _exit(1); }
-                    _exit(0);
-                }
-                waitpid(second, nullptr, 0);
-            }
-            _exit(0);
-        }
-        close(ends[1]);
-        std::string text;
-        char c = 0;
-        while (read(ends[0], &c, 1) == 1) { text += c; }
-        waitpid(first, nullptr, 0);
-        return text;
-    });
 }
 
 } // namespace
@@ -121,8 +89,10 @@ TEST_CASE("without /proc nobody is named, and nobody is touched") {
 
 TEST_CASE("a holder in a pid namespace below ours is in a container, and lives") {
     NEEDS_ROOT();
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
+    int ports[2];
+    int pids[2];
+    REQUIRE(pipe(ports) == 0);
+    REQUIRE(pipe(pids) == 0);
     const pid_t parent = fork();
     if (parent == 0) {
         if (unshare(CLONE_NEWPID) != 0) { _exit(1); }
@@ -131,29 +101,19 @@ TEST_CASE("a holder in a pid namespace below ours is in a container, and lives")
             TcpServer server("127.0.0.1");
             server.start(0);
             const std::uint16_t port = server.port();
-            if (write(ends[1], &port, sizeof port) != sizeof port) { _exit(1); }
+            if (write(ports[1], &port, sizeof port) != sizeof port) { _exit(1); }
             for (;;) { pause(); }
         }
-        if (write(ends[1], &first, sizeof first) != sizeof first) { _exit(1); }
+        if (write(pids[1], &first, sizeof first) != sizeof first) { _exit(1); }
         waitpid(first, nullptr, 0);
         _exit(0);
     }
-    // The two messages come in any order; they differ in size.
+    close(ports[1]);
+    close(pids[1]);
     pid_t first = 0;
     std::uint16_t port = 0;
-    char message[6] = {};
-    for (std::size_t size = 0; size < sizeof message;) {
-        const ssize_t got = read(ends[0], message + size, sizeof message - size);
-        REQUIRE(got > 0);
-        if (size == 0 && got == 2) {
-            std::memcpy(&port, message, 2);
-        } else if (size == 0) {
-            std::memcpy(&first, message, 4);
-        }
-        size += static_cast<std::size_t>(got);
-    }
-    if (port == 0) { std::memcpy(&port, message + 4, 2); }
-    if (first == 0) { std::memcpy(&first, message + 2, 4); }
+    REQUIRE(read(pids[0], &first, sizeof first) == sizeof first);
+    REQUIRE(read(ports[0], &port, sizeof port) == sizeof port);
     const KnownProcess known(first);
     const std::string outcome = tell(start_at("127.0.0.1", port));
     CHECK_THAT(outcome, has_text("refused_holder " + std::to_string(first) + "=refused"));
@@ -161,8 +121,8 @@ TEST_CASE("a holder in a pid namespace below ours is in a container, and lives")
     CHECK(known.alive());
     known.signal(SIGKILL);
     waitpid(parent, nullptr, 0);
-    close(ends[0]);
-    close(ends[1]);
+    close(ports[0]);
+    close(pids[0]);
 }
 
 TEST_CASE("a holder in a pid namespace above ours is invisible; one beside us is ended") {

@@ -194,13 +194,8 @@ TEST_CASE("our program was rebuilt while its previous run goes on") {
         REQUIRE(rename((program + ".new").c_str(), program.c_str()) == 0);
     };
     install();
-    const auto unused_port = [] {
-        TcpServer scout("127.0.0.1");
-        scout.start(0);
-        return std::to_string(scout.port());
-    };
     {
-        const std::string port = unused_port();
+        const std::string port = std::to_string(unused_port());
         Helper previous(program, {"127.0.0.1", port, "stay"}, Helper::Kin::stranger);
         REQUIRE(previous.read_line() == "served none");
         install();
@@ -217,7 +212,7 @@ TEST_CASE("our program was rebuilt while its previous run goes on") {
         CHECK(stranger.alive());
     }
     {
-        const std::string port = unused_port();
+        const std::string port = std::to_string(unused_port());
         Helper previous(program, {"127.0.0.1", port, "stay"}, Helper::Kin::stranger);
         REQUIRE(previous.read_line() == "served none");
         Helper next(program, {"same-command-line", "127.0.0.1", port}, Helper::Kin::stranger);

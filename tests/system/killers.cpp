@@ -195,18 +195,7 @@ TEST_CASE("free_address frees a real address") {
 
 TEST_CASE("preflight ends the previous copy of a server that shares its port") {
     Helper previous({"reuseport", "listen=127.0.0.1:0"});
-    const auto shared_start = [](std::uint16_t port) { // what a library with SO_REUSEPORT does
-        const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        const int on = 1;
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-        sockaddr_in local{};
-        local.sin_family = AF_INET;
-        local.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        local.sin_port = htons(port);
-        const bool good = bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) == 0 && listen(fd, 1) == 0;
-        close(fd);
-        return good;
-    };
+    const auto shared_start = [](std::uint16_t port) { return start_shared(port); };
     RetryOnAddrInUse without{shared_start, SystemProbe{}, TerminateThenKill{}, NoLog{}};
     CHECK(without.start("127.0.0.1", previous.port()));
     CHECK(previous.alive()); // side by side

@@ -4,8 +4,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
 
 #include <atomic>
 #include <new>
@@ -123,37 +121,11 @@ TEST_CASE("the log says who holds the address and what became of them") {
 TEST_CASE("/proc of other processes' namespace is not believed") {
     NEEDS_ROOT();
     Helper holder({"listen=127.0.0.1:0"});
-    const auto outcome_in = [&](bool another_proc) {
-        return in_child(0, [&] {
-            if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0) { return std::string("unshare"); }
-            int ends[2];
-            if (pipe(ends) != 0) { return std::string("pipe"); }
-            const pid_t first = fork();
-            if (first == 0) { // pid 1 of the new namespace
-                if (!another_proc && (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-                                      mount("proc", "/proc", "proc", 0, nullptr) != 0)) {
-                    _exit(1);
-                }
-                // A child, so that it is not the first process itself.
-                const pid_t second = fork();
-                if (second == 0) {
-                    const Started started = start_at("127.0.0.1", holder.port());
-                    const std::string text = to_string(started.recovery.obstacle) + ' ' + describe(started.recovery);
-                    if (write(ends[1], text.data(), text.size()) < 0) { _exit(1); }
-                    _exit(0);
-                }
-                waitpid(second, nullptr, 0);
-                _exit(0);
-            }
-            close(ends[1]);
-            std::string text;
-            char c = 0;
-            while (read(ends[0], &c, 1) == 1) { text += c; }
-            waitpid(first, nullptr, 0);
-            return text;
-        });
+    const auto outcome = [&] {
+        const Started started = start_at("127.0.0.1", holder.port());
+        return to_string(started.recovery.obstacle) + ' ' + describe(started.recovery);
     };
-    CHECK_THAT(outcome_in(true), has_text("could not be seen"));
-    CHECK_THAT(outcome_in(false), has_text("invisible_holder"));
+    CHECK_THAT(in_pid_namespace(outcome, false), has_text("could not be seen"));
+    CHECK_THAT(in_pid_namespace(outcome, true), has_text("invisible_holder"));
     CHECK(holder.alive());
 }

@@ -5,8 +5,6 @@
 #include <fcntl.h>
 #include <fstream>
 #include <linux/sched.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <thread>
 
 namespace {
@@ -31,58 +29,31 @@ pid_t fork_as(pid_t wanted) {
     return pid;
 }
 
-std::string unused_port() {
-    TcpServer scout("127.0.0.1");
-    scout.start(0);
-    return std::to_string(scout.port());
-}
-
 } // namespace
 
 TEST_CASE("a pid that is used again between the look and the signal is not signalled") {
     NEEDS_ROOT();
-    const std::string outcome = in_child(0, [] {
-        int ends[2];
-        if (pipe(ends) != 0 || unshare(CLONE_NEWPID | CLONE_NEWNS) != 0) { return std::string("unshare"); }
-        const pid_t first = fork();
-        if (first == 0) {
-            if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-                mount("proc", "/proc", "proc", 0, nullptr) != 0) {
-                _exit(1);
-            }
-            const pid_t second = fork();
-            if (second == 0) {
-                std::string text = "no reuse";
-                Helper holder({"listen=127.0.0.1:0"}, Helper::Kin::child);
-                const auto old_pid = static_cast<pid_t>(holder.pid());
-                pid_t reused = 0;
-                const auto reuse_then_kill = [&](const std::vector<Holder>& holders) {
-                    holder.process().signal(SIGKILL);
-                    waitpid(old_pid, nullptr, 0);
-                    // Beyond the tick of the kernel's clock: within it the two would differ in their sockets only.
-                    const auto begin = detail::os::now();
-                    while (detail::os::now() < begin + 25000000) {}
-                    reused = fork_as(old_pid);
-                    return TerminateThenKill{milliseconds(0)}(holders);
-                };
-                const Started started = start_at("127.0.0.1", Endpoint("127.0.0.1", holder.port()), reuse_then_kill);
-                if (reused == old_pid) {
-                    const bool lives = waitpid(reused, nullptr, WNOHANG) == 0;
-                    text = to_string(started.fate()) + (lives ? " lives" : " died");
-                    kill(reused, SIGKILL); // our own child, not waited for
-                    waitpid(reused, nullptr, 0);
-                }
-                if (write(ends[1], text.data(), text.size()) < 0) { _exit(1); }
-                _exit(0);
-            }
-            waitpid(second, nullptr, 0);
-            _exit(0);
+    const std::string outcome = in_pid_namespace([] {
+        std::string text = "no reuse";
+        Helper holder({"listen=127.0.0.1:0"}, Helper::Kin::child);
+        const auto old_pid = static_cast<pid_t>(holder.pid());
+        pid_t reused = 0;
+        const auto reuse_then_kill = [&](const std::vector<Holder>& holders) {
+            holder.process().signal(SIGKILL);
+            waitpid(old_pid, nullptr, 0);
+            // Beyond the tick of the kernel's clock: within it the two would differ in their sockets only.
+            const auto begin = detail::os::now();
+            while (detail::os::now() < begin + 25000000) {}
+            reused = fork_as(old_pid);
+            return TerminateThenKill{milliseconds(0)}(holders);
+        };
+        const Started started = start_at("127.0.0.1", Endpoint("127.0.0.1", holder.port()), reuse_then_kill);
+        if (reused == old_pid) {
+            const bool lives = waitpid(reused, nullptr, WNOHANG) == 0;
+            text = to_string(started.fate()) + (lives ? " lives" : " died");
+            kill(reused, SIGKILL); // our own child, not waited for
+            waitpid(reused, nullptr, 0);
         }
-        close(ends[1]);
-        std::string text;
-        char c = 0;
-        while (read(ends[0], &c, 1) == 1) { text += c; }
-        waitpid(first, nullptr, 0);
         return text;
     });
     if (outcome == "no reuse") { SKIP_HERE("needs Linux 5.5, which lets a pid be chosen"); }
@@ -99,7 +70,7 @@ TEST_CASE("a supervisor that takes its time leaves us the address") {
 
 TEST_CASE("two of our servers that start at once: one serves, and neither goes on for ever") {
     for (int round = 0; round < 6; ++round) {
-        const std::string port = unused_port();
+        const std::string port = std::to_string(unused_port());
         std::unique_ptr<Helper> holder;
         if (round % 2 == 0) { holder = std::make_unique<Helper>(std::vector<std::string>{"listen=127.0.0.1:" + port}); }
         const auto first = stay(port);
@@ -123,23 +94,14 @@ TEST_CASE("pre-forked workers that each look first do not end each other") {
     int hold[2];
     REQUIRE(pipe(results) == 0);
     REQUIRE(pipe(hold) == 0);
-    const auto port = static_cast<std::uint16_t>(std::atoi(unused_port().c_str()));
+    const auto port = unused_port();
     std::vector<pid_t> workers;
     for (int i = 0; i < 4; ++i) {
         workers.push_back(fork());
         if (workers.back() == 0) {
             close(hold[1]);
-            const auto shared_start = [](std::uint16_t p) {
-                const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-                const int on = 1;
-                setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
-                sockaddr_in local{};
-                local.sin_family = AF_INET;
-                local.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-                local.sin_port = htons(p);
-                return bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) == 0 && listen(fd, 1) == 0;
-            };
-            RetryOnAddrInUse retry{Preflight{shared_start}, SystemProbe{}, TerminateThenKill{}, NoLog{}};
+            RetryOnAddrInUse retry{Preflight{[](std::uint16_t p) { return start_shared(p, true); }}, SystemProbe{},
+                                   TerminateThenKill{}, NoLog{}};
             const char served = retry.start("127.0.0.1", port) ? 'y' : 'n';
             if (write(results[1], &served, 1) != 1) { _exit(1); }
             char c = 0;
@@ -174,7 +136,7 @@ TEST_CASE("the war of two supervised services ends with a rule") {
         to << from.rdbuf();
     }
     REQUIRE(chmod(other.c_str(), 0755) == 0);
-    const std::string port = unused_port();
+    const std::string port = std::to_string(unused_port());
     const auto first = stay(port, "same-executable");
     REQUIRE(first->read_line() == "served none");
     for (int restart = 0; restart < 5; ++restart) {

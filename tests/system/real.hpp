@@ -8,7 +8,8 @@
 #include "../process.hpp"
 #include "../server.hpp"
 
-#include <sys/utsname.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include <cstdlib>
@@ -68,6 +69,57 @@ template <class Body> std::string in_child(uid_t user, Body body) {
     ::close(ends[0]);
     ::waitpid(child, nullptr, 0);
     return text;
+}
+
+inline bool private_mounts() {
+    return unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+}
+
+// What the body says in a new pid namespace, with a /proc of its own or with that of the namespace above.
+template <class Body> std::string in_pid_namespace(Body body, bool own_proc = true) {
+    return in_child(0, [&] {
+        int ends[2];
+        if (pipe(ends) != 0 || !private_mounts() || unshare(CLONE_NEWPID) != 0) { return std::string("unshare"); }
+        const pid_t first = fork();
+        if (first == 0) {
+            if (own_proc && mount("proc", "/proc", "proc", 0, nullptr) != 0) { _exit(1); }
+            const pid_t second = fork(); // the first process itself is protected by the kernel
+            if (second == 0) {
+                const std::string text = body();
+                if (write(ends[1], text.data(), text.size()) < 0) { _exit(1); }
+                _exit(0);
+            }
+            waitpid(second, nullptr, 0);
+            _exit(0);
+        }
+        close(ends[1]);
+        std::string text;
+        char c = 0;
+        while (read(ends[0], &c, 1) == 1) { text += c; }
+        waitpid(first, nullptr, 0);
+        return text;
+    });
+}
+
+inline std::uint16_t unused_port() {
+    TcpServer scout("127.0.0.1");
+    scout.start(0);
+    return scout.port();
+}
+
+// What a library does that shares its port with its own previous copy: true when it listens. The socket stays open only
+// to `keep` it.
+inline bool start_shared(std::uint16_t port, bool keep = false) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+    sockaddr_in local{};
+    local.sin_family = AF_INET;
+    local.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    local.sin_port = htons(port);
+    const bool good = bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) == 0 && listen(fd, 1) == 0;
+    if (!keep) { close(fd); }
+    return good;
 }
 
 inline bool kernel_shows_bound_sockets() { return detail::os::shows_bound_sockets(); }

@@ -10,12 +10,6 @@
 
 namespace {
 
-std::uint16_t unused_port() {
-    TcpServer scout("127.0.0.1");
-    scout.start(0);
-    return scout.port();
-}
-
 // Starts a program as a stranger's, and waits until it accepts connections on the port.
 class RealServer {
 public:
