@@ -279,11 +279,18 @@ TEST_CASE("nonsense from a probe reaches no process") {
                                    [&](const Endpoint&) { return std::vector<Holder>{holder}; },
                                    TerminateThenKill{milliseconds(0)}, NoLog{}};
             retry.start("127.0.0.1", 1);
-            text += to_string(retry.recovery().evictions.at(0).fate) + ' ';
+            const Eviction& eviction = retry.recovery().evictions.at(0);
+            text += to_string(eviction.fate) + ": " + eviction.reason + '\n';
         }
         return text;
     });
-    CHECK(outcome == "refused refused refused refused refused refused ");
+    CHECK(outcome ==
+          "refused: it is another user's, a container's or the kernel's\n" // 0
+          "refused: it is the first process of the system: stop the socket unit or the container instead\n"
+          "refused: it cannot be looked at: Operation not permitted\n" // none that fits a pid_t
+          "refused: it is the first process of the system: stop the socket unit or the container instead\n" // cut
+          "refused: it cannot be looked at: Operation not permitted\n"
+          "refused: it is this process itself\n");
 }
 
 TEST_CASE("processes that come and go while we look do no harm") {
