@@ -191,6 +191,7 @@ private:
 // unknown host may be any address. (The matrix in tests/system/conflicts.cpp is compared with the kernel.)
 [[nodiscard]] bool conflicts(const Endpoint& a, const Endpoint& b) noexcept;
 
+// What a socket does on the address.
 enum class State : std::uint8_t {
     listening,
     bound,     // and not connected: a UDP server, or a TCP socket before listen()
@@ -222,12 +223,13 @@ enum class Fate : std::uint8_t {
     survived,      // is still there
 };
 
+// What was done about one holder.
 struct Eviction {
     Holder holder;
     Fate fate = Fate::survived;
-    std::chrono::microseconds took{};
-    std::error_code error;
-    std::string reason; // why it was refused
+    std::chrono::microseconds took{}; // from the first look at it until this was known
+    std::error_code error;            // why it was not permitted, or could not be looked at
+    std::string reason;               // why it was refused; else empty
 };
 
 // Why the address is still taken, when it is.
@@ -1044,7 +1046,7 @@ inline constexpr bool tells = recognises<S, T> || is_code<T> || std::is_same_v<T
                               detected<HasValue, T> || detected<ComparesWithNull, T>;
 
 // By number where the category is the system's: standalone Asio before 1.38 ("asio.system") and libstdc++ on Windows do
-// not map their codes to std::errc (asio/impl/error_code.ipp; tests/servers).
+// not map their codes to std::errc (asio/impl/error_code.ipp).
 inline Verdict judge(int value, std::string_view category) noexcept {
     const bool native = category == "system" || category == "generic" || category == "asio.system";
     return value == 0 ? Verdict::success : native && value == os::address_in_use ? Verdict::yes : Verdict::no;

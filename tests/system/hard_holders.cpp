@@ -10,32 +10,6 @@
 
 namespace {
 
-// A directory of the test's own.
-class Directory {
-public:
-    Directory() { REQUIRE(::mkdtemp(path_.data()) != nullptr); }
-    Directory(const Directory&) = delete;
-    ~Directory() {
-        for (const std::string& file : files_) { ::unlink(file.c_str()); }
-        ::rmdir(path_.c_str());
-    }
-    // A copy of a program under another name.
-    std::string copy(const std::string& program, const std::string& name) {
-        const std::string target = path_ + '/' + name;
-        std::ifstream from(program, std::ios::binary);
-        std::ofstream to(target, std::ios::binary);
-        to << from.rdbuf();
-        to.close();
-        REQUIRE(::chmod(target.c_str(), 0755) == 0);
-        files_.push_back(target);
-        return target;
-    }
-
-private:
-    std::string path_ = "/tmp/addr-in-use-XXXXXX";
-    std::vector<std::string> files_;
-};
-
 // A control group of the test's own below the first hierarchy that can be written; empty if there is none.
 class Group {
 public:
@@ -113,7 +87,7 @@ TEST_CASE("within one service, its own previous run may be ended") {
 
 TEST_CASE("a browser that inherited the listener of a dead server lives") {
     Directory directory;
-    const std::string browser = directory.copy("/bin/sleep", "firefox");
+    const std::string browser = directory.install("/bin/sleep", "firefox");
     Helper holder({"listen=127.0.0.1:0", "leave-program=" + browser, "60"});
     holder.process(0).signal(SIGKILL);
     REQUIRE(holder.process(0).exits_within(5000));
@@ -143,7 +117,7 @@ TEST_CASE("a listener that another user planted does not get its process killed"
 
 TEST_CASE("two programs that share a UDP address on purpose both live") {
     Directory directory;
-    const std::string other = directory.copy(HOLDER_PROGRAM, "other");
+    const std::string other = directory.install(HOLDER_PROGRAM, "other");
     Helper first({"reuseport", "udp=127.0.0.1:low"});
     Helper second(other, {"reuseport", "udp=127.0.0.1:" + std::to_string(first.port())}, Helper::Kin::stranger);
     second.read_ready();

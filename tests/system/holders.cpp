@@ -182,23 +182,13 @@ TEST_CASE("a holder that leaves by itself is waited for") {
 }
 
 TEST_CASE("our program was rebuilt while its previous run goes on") {
-    std::string directory = "/tmp/addr-in-use-XXXXXX";
-    REQUIRE(mkdtemp(directory.data()) != nullptr);
-    const std::string program = directory + "/server";
-    const auto install = [&] { // as a linker does: a new file under the old name
-        std::ifstream from(STARTER_PROGRAM, std::ios::binary);
-        std::ofstream to(program + ".new", std::ios::binary);
-        to << from.rdbuf();
-        to.close();
-        REQUIRE(chmod((program + ".new").c_str(), 0755) == 0);
-        REQUIRE(rename((program + ".new").c_str(), program.c_str()) == 0);
-    };
-    install();
+    Directory directory;
+    const std::string program = directory.install(STARTER_PROGRAM, "server");
     {
         const std::string port = std::to_string(unused_port());
         Helper previous(program, {"127.0.0.1", port, "stay"}, Helper::Kin::stranger);
         REQUIRE(previous.read_line() == "served none");
-        install();
+        REQUIRE(directory.install(STARTER_PROGRAM, "server") == program);
         Helper next(program, {"same-executable", "127.0.0.1", port}, Helper::Kin::stranger);
         const std::string line = next.read_line();
         CHECK_THAT(line, has_text("served none "));
@@ -218,8 +208,6 @@ TEST_CASE("our program was rebuilt while its previous run goes on") {
         Helper next(program, {"same-command-line", "127.0.0.1", port}, Helper::Kin::stranger);
         CHECK_THAT(next.read_line(), has_text("failed refused_holder")); // "stay" and the rule differ
     }
-    unlink(program.c_str());
-    rmdir(directory.c_str());
 }
 
 TEST_CASE("lsof finds the same holder") {

@@ -127,15 +127,8 @@ TEST_CASE("pre-forked workers that each look first do not end each other") {
 TEST_CASE("the war of two supervised services ends with a rule") {
     // Two services want one port, and each comes back whenever it ends. With OnlyIf<SameExecutable> the first one
     // stays.
-    std::string directory = "/tmp/addr-in-use-XXXXXX";
-    REQUIRE(mkdtemp(directory.data()) != nullptr);
-    const std::string other = directory + "/other";
-    {
-        std::ifstream from(STARTER_PROGRAM, std::ios::binary);
-        std::ofstream to(other, std::ios::binary);
-        to << from.rdbuf();
-    }
-    REQUIRE(chmod(other.c_str(), 0755) == 0);
+    Directory directory;
+    const std::string other = directory.install(STARTER_PROGRAM, "other");
     const std::string port = std::to_string(unused_port());
     const auto first = stay(port, "same-executable");
     REQUIRE(first->read_line() == "served none");
@@ -147,8 +140,6 @@ TEST_CASE("the war of two supervised services ends with a rule") {
     Helper greedy(other, {"127.0.0.1", port, "stay"}, Helper::Kin::stranger);
     CHECK_THAT(greedy.read_line(), has_text("served none"));
     CHECK(first->read_line().empty()); // its output has ended, and so has it
-    unlink(other.c_str());
-    rmdir(directory.c_str());
 }
 
 TEST_CASE("several threads start servers at once") {

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 using namespace addr_in_use;
@@ -70,6 +71,30 @@ template <class Body> std::string in_child(uid_t user, Body body) {
     ::waitpid(child, nullptr, 0);
     return text;
 }
+
+// A directory of the test's own; it goes with the object, and all that is in it.
+class Directory {
+public:
+    Directory() : path_((std::filesystem::temp_directory_path() / "addr-in-use-XXXXXX").string()) {
+        REQUIRE(::mkdtemp(path_.data()) != nullptr);
+    }
+    Directory(const Directory&) = delete;
+    ~Directory() {
+        std::error_code error;
+        std::filesystem::remove_all(path_, error);
+    }
+    [[nodiscard]] const std::string& path() const { return path_; }
+    // Puts a copy of a program there as a linker does: a new file, that takes the place of the old one.
+    [[nodiscard]] std::string install(const std::string& program, const std::string& name) const {
+        const std::string target = path_ + '/' + name;
+        std::filesystem::copy_file(program, target + ".new");
+        std::filesystem::rename(target + ".new", target);
+        return target;
+    }
+
+private:
+    std::string path_;
+};
 
 inline bool private_mounts() {
     return unshare(CLONE_NEWNS) == 0 && mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;

@@ -68,8 +68,8 @@ TEST_CASE("nginx with its master and workers, at rest and in the middle of a rel
     NEEDS("nginx");
     for (const bool reload : {false, true}) {
         const std::uint16_t port = unused_port();
-        std::string directory = "/tmp/addr-in-use-XXXXXX";
-        REQUIRE(mkdtemp(directory.data()) != nullptr);
+        Directory own;
+        const std::string& directory = own.path();
         write_file(directory + "/nginx.conf",
                    "daemon off; worker_processes 3; pid " + directory + "/pid; error_log " + directory +
                        "/log; events {} http { access_log off; client_body_temp_path " + directory +
@@ -94,7 +94,6 @@ TEST_CASE("nginx with its master and workers, at rest and in the middle of a rel
             CHECK(started.recovery.evictions.size() >= 4);
         }
         CHECK(nginx.process().exits_within(5000));
-        REQUIRE(std::system(("rm -r " + directory).c_str()) == 0);
     }
 }
 
@@ -115,8 +114,8 @@ TEST_CASE("servers of Python, Node and Java leave when asked") {
     SECTION("Java, which listens on a dual-stack address") {
         NEEDS("javac");
         const std::uint16_t port = unused_port();
-        std::string directory = "/tmp/addr-in-use-XXXXXX";
-        REQUIRE(mkdtemp(directory.data()) != nullptr);
+        Directory own;
+        const std::string& directory = own.path();
         write_file(directory + "/Main.java",
                    "public class Main { public static void main(String[] a) throws Exception {"
                    " new java.net.ServerSocket(Integer.parseInt(a[0])).accept(); } }");
@@ -124,7 +123,6 @@ TEST_CASE("servers of Python, Node and Java leave when asked") {
         const Started started = start_at("127.0.0.1", port);
         CHECK(started.serves);
         CHECK(started.fate() == Fate::exited);
-        REQUIRE(std::system(("rm -r " + directory).c_str()) == 0);
     }
 }
 
