@@ -652,7 +652,6 @@ struct Access {
     }
 
     static bool host_known(const Endpoint& endpoint) noexcept { return endpoint.host_ != Endpoint::Host::unknown; }
-    static bool is_v6(const Endpoint& endpoint) noexcept { return endpoint.host_ == Endpoint::Host::v6; }
 
     static Reaches reaches(const Endpoint& endpoint) noexcept {
         constexpr Reach all{Reach::all, {}};

@@ -21,7 +21,7 @@ MUTATIONS = [
     ("holders", "a holder that leaves on SIGTERM", "ask == Ask::leave ? SIGTERM", "ask == Ask::leave ? 0"),
     ("holders", "a holder found by the port alone", "case Endpoint::Host::every: return {all, all};", "case Endpoint::Host::every: return {};"),
     ("holders", "a holder that ignores SIGTERM is forced", "ask == Ask::die ? SIGKILL", "ask == Ask::die ? 0"),
-    ("holders", "a grace of 0 forces at once", "if (grace > grace.zero()) {", "if (grace >= grace.zero()) {"),
+    ("holders", "a grace of 0 forces at once", "if (grace > grace.zero()) {\n            pinned.signal(detail::os::Ask::leave);\n            pinned.wait(grace,", "if (true) {\n            pinned.signal(detail::os::Ask::leave);\n            pinned.wait(std::chrono::seconds(2),"),
     ("holders", "a stopped holder leaves when asked", "send(SIGCONT)", "send(0)"),
     ("holders", "forked children that share the socket all leave", "return known.pid == socket.pid && known.local", "return known.local"),
     ("holders", "two holders that share the address by SO_REUSEPORT both leave", "return known.pid == socket.pid && known.local", "return known.local"),
