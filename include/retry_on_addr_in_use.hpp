@@ -1667,12 +1667,12 @@ public:
             held_by_others = held_by_others || (holds_address(holder) && holder.pid != os::self());
             somebody = somebody || holder.state != State::lingering;
         }
-        if (verdict == Verdict::ask && !held_by_others) {
-            return false; // then the failure was another one
-        }
         if (recovery_.error) {
             report();
             return false;
+        }
+        if (verdict == Verdict::ask && !held_by_others) {
+            return false; // then the failure was another one
         }
         if (!somebody) {
             if (holders.empty()) { settle(); }
@@ -1700,7 +1700,7 @@ public:
             return; // found, and said, before that start
         }
         const std::vector<Holder> holders = verdict == Verdict::no ? std::vector<Holder>() : look();
-        if (verdict == Verdict::yes || !holders.empty()) {
+        if (verdict == Verdict::yes || !holders.empty() || (verdict == Verdict::ask && recovery_.error)) {
             explain(holders);
         } else if (!recovery_.evictions.empty()) {
             report();
@@ -1836,10 +1836,8 @@ private:
 
 inline std::string describe(const Recovery& recovery) {
     std::string text = to_string(recovery.endpoint);
-    if (recovery.error) {
-        return text + " is in use, but who holds it could not be seen (" + recovery.error.message() +
-               "): nobody was ended.";
-    }
+    const std::string blind = " could not be seen (" + recovery.error.message() + ')';
+    if (recovery.error && recovery.evictions.empty()) { return "who holds " + text + blind + ": nobody was ended."; }
     if (recovery.evictions.empty() && recovery.obstacle == Obstacle::none) {
         return text + (recovery.retried ? " was in use for a moment, and free at the second start."
                                         : ": nobody was in the way.");
@@ -1848,7 +1846,7 @@ inline std::string describe(const Recovery& recovery) {
     for (const Eviction& eviction : recovery.evictions) {
         text += detail::fate_sentence(eviction) + (&eviction == &recovery.evictions.back() ? "." : "; ");
     }
-    return text + detail::obstacle_sentence(recovery);
+    return text + detail::obstacle_sentence(recovery) + (recovery.error ? " Who holds it now" + blind + '.' : "");
 }
 
 template <class Server, class Probe, class Killer, class Log>
@@ -2787,11 +2785,12 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
                 if (sockets[i].inode != inode) { continue; }
                 Socket socket = sockets[i];
                 take_number(process, socket.pid);
-                const auto is_known = [&](const Socket& known) {
-                    return known.pid == socket.pid && known.local == socket.local && known.state == socket.state;
-                };
-                found[i] = found[i] || any_of(owned, is_known);
-                if (any_of(owned, is_known)) { continue; }
+                if (any_of(owned, [&](const Socket& known) {
+                        return known.pid == socket.pid && known.local == socket.local && known.state == socket.state;
+                    })) {
+                    found[i] = true;
+                    continue;
+                }
                 const Handle directory = open_directory(proc.descriptor(), std::to_string(socket.pid).c_str());
                 if (!directory && out_of_resources(errno)) { failure = errno; }
                 Holder holder = identify(socket.pid, directory);

@@ -237,6 +237,39 @@ TEST_CASE("a probe that cannot see says so, and nobody is touched") {
     CHECK(story.text.empty());
 }
 
+TEST_CASE("a probe that cannot see leaves a word where the failure alone does not tell") {
+    Story story;
+    RetryOnAddrInUse retry{[](int) { throw std::runtime_error("bind: Address already in use"); },
+                           [](const Endpoint&, std::error_code& error) {
+                               error = std::make_error_code(std::errc::permission_denied);
+                               return std::vector<Holder>();
+                           },
+                           StoryKiller{&story}, StoryLog{&story}};
+    CHECK_THROWS_AS(retry.start(here), std::runtime_error);
+    REQUIRE(story.log.size() == 1);
+    CHECK(story.log[0] == "who holds 127.0.0.1:80 could not be seen (Permission denied): nobody was ended.");
+    CHECK(story.text.empty());
+}
+
+TEST_CASE("a probe that cannot see any more does not make the report deny who was ended") {
+    Story story;
+    story.failures = 9;
+    int probes = 0;
+    RetryOnAddrInUse retry{StoryServer{&story},
+                           [&](const Endpoint&, std::error_code& error) {
+                               if (++probes > 1) { error = std::make_error_code(std::errc::permission_denied); }
+                               return story.holders;
+                           },
+                           StoryKiller{&story}, StoryLog{&story}};
+    CHECK_THROWS_AS(retry.start(here), InUse);
+    CHECK(retry.recovery().error == std::errc::permission_denied);
+    const std::string text = describe(retry.recovery());
+    CHECK_THAT(text, has_text("was killed and gone"));
+    CHECK_THAT(text, has_text("Who holds it now could not be seen (Permission denied)."));
+    CHECK(text.find("nobody was ended") == std::string::npos);
+    CHECK(story.log.back() == text);
+}
+
 TEST_CASE("policies that throw do not get in the way") {
     Story story;
     const auto throwing_log = [](std::string_view) { throw 1; };
