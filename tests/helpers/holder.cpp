@@ -120,35 +120,35 @@ int open_socket(const std::string& where, int type, bool then_listen) {
     }
 }
 
-void send_socket(int through, int fd) {
+// A message of one byte, with room for one descriptor.
+struct DescriptorMessage {
     char c = 0;
     iovec data{&c, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    if (sendmsg(through, &message, 0) != 1) { fail("sendmsg"); }
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr header{};
+    DescriptorMessage() {
+        header.msg_iov = &data;
+        header.msg_iovlen = 1;
+        header.msg_control = control;
+        header.msg_controllen = sizeof control;
+    }
+};
+
+void send_socket(int through, int fd) {
+    DescriptorMessage message;
+    cmsghdr* const rights = CMSG_FIRSTHDR(&message.header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof fd);
+    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+    if (sendmsg(through, &message.header, 0) != 1) { fail("sendmsg"); }
 }
 
 int receive_socket(int through) {
-    char c = 0;
-    iovec data{&c, 1};
+    DescriptorMessage message;
+    if (recvmsg(through, &message.header, 0) != 1) { fail("recvmsg"); }
     int fd = -1;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
-    msghdr message{};
-    message.msg_iov = &data;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    if (recvmsg(through, &message, 0) != 1) { fail("recvmsg"); }
-    std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof fd);
+    std::memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message.header)), sizeof fd);
     return fd;
 }
 
