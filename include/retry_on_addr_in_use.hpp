@@ -503,6 +503,19 @@ inline bool take(std::string_view& text, std::string_view prefix) noexcept {
     return true;
 }
 
+// The text up to a line break, and a word between spaces; empty at the end.
+inline std::string_view take_line(std::string_view& text) noexcept {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix((std::min)(text.size(), line.size() + 1));
+    return line;
+}
+inline std::string_view take_word(std::string_view& text) noexcept {
+    text.remove_prefix((std::min)(text.size(), text.find_first_not_of(' ')));
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(word.size());
+    return word;
+}
+
 // Takes the digits at the start of `text`. False without a digit, and for a number that does not fit.
 template <class Number> bool take_number(std::string_view& text, Number& number, unsigned base = 10) noexcept {
     std::uint64_t value = 0;
@@ -2116,14 +2129,9 @@ inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::ui
                           std::vector<Socket>& sockets) {
     if (text.find("local_address") == std::string_view::npos) { return false; }
     while (!text.empty()) {
-        std::string_view line = text.substr(0, text.find('\n'));
-        text.remove_prefix((std::min)(text.size(), line.size() + 1));
+        std::string_view line = take_line(text);
         std::string_view columns[10];
-        for (std::string_view& column : columns) {
-            line.remove_prefix((std::min)(line.size(), line.find_first_not_of(' ')));
-            column = line.substr(0, line.find(' '));
-            line.remove_prefix(column.size());
-        }
+        for (std::string_view& column : columns) { column = take_word(line); }
         const bool v6 = columns[1].size() == 37;
         Address address = v4_any;
         std::uint16_t port = 0;
@@ -2199,8 +2207,7 @@ inline ProcessStat read_stat(std::string_view text) {
 inline std::vector<std::uint32_t> status_numbers(std::string_view text, std::string_view key) {
     std::vector<std::uint32_t> numbers;
     while (!text.empty()) {
-        std::string_view line = text.substr(0, text.find('\n'));
-        text.remove_prefix((std::min)(text.size(), line.size() + 1));
+        std::string_view line = take_line(text);
         if (!take(line, key) || !take(line, ":")) { continue; }
         std::uint32_t number = 0;
         while (take(line, "\t") || take(line, " ") || take_number(line, number)) {
@@ -2214,8 +2221,7 @@ inline std::vector<std::uint32_t> status_numbers(std::string_view text, std::str
 // of a person's session.
 inline std::string read_cgroup(std::string_view text) {
     while (!text.empty()) {
-        std::string_view line = text.substr(0, text.find('\n'));
-        text.remove_prefix((std::min)(text.size(), line.size() + 1));
+        std::string_view line = take_line(text);
         const std::string_view path = line.substr((std::min)(line.size(), line.find('/')));
         std::string_view found;
         std::string_view parent;
@@ -2249,6 +2255,16 @@ inline std::string stop_advice(std::string_view service) {
                                                                 : "docker stop");
 }
 
+// A row of a program's table, none of which shows whether a "::" leaves IPv4 alone.
+inline Socket text_socket(const Endpoint& local, Transport transport, State state, std::uint32_t pid) {
+    Socket socket;
+    socket.local = Endpoint(local.host(), local.port(), transport);
+    socket.state = state;
+    socket.pid = pid;
+    socket.v6_only_unknown = socket.local.host() == "::";
+    return socket;
+}
+
 // The output of lsof -F pcuftPTn for internet sockets (man 8 lsof, OUTPUT FOR OTHER PROGRAMS). False if it is not.
 inline bool read_lsof(std::string_view text, Transport transport, std::vector<Socket>& sockets,
                       std::vector<Holder>& processes) {
@@ -2259,26 +2275,20 @@ inline bool read_lsof(std::string_view text, Transport transport, std::vector<So
     const auto finish_file = [&] {
         const bool v6 = type == "IPv6";
         std::string local(name.substr(0, name.find("->")));
-        const bool any = take(name, "*:");
-        if (any) { local = (v6 ? "[::]:" : "0.0.0.0:") + std::string(name); }
+        if (take(name, "*:")) { local = (v6 ? "[::]:" : "0.0.0.0:") + std::string(name); }
         const std::optional<Endpoint> endpoint = Endpoint::parse(local);
         const bool wanted = protocol == (transport == Transport::tcp ? "TCP" : "UDP") && (v6 || type == "IPv4");
         if (wanted && endpoint && Access::host_known(*endpoint)) {
-            Socket socket;
-            socket.local = Endpoint(endpoint->host(), endpoint->port(), transport);
-            socket.state = listening                                   ? State::listening
-                           : name.find("->") != std::string_view::npos ? State::connected
-                                                                       : State::bound;
-            socket.pid = processes.back().pid;
-            socket.v6_only_unknown = v6 && any;
-            sockets.push_back(std::move(socket));
+            const State state = listening                                   ? State::listening
+                                : name.find("->") != std::string_view::npos ? State::connected
+                                                                            : State::bound;
+            sockets.push_back(text_socket(*endpoint, transport, state, processes.back().pid));
         }
         type = protocol = name = {};
         listening = false;
     };
     while (!text.empty()) {
-        const std::string_view line = text.substr(0, text.find('\n'));
-        text.remove_prefix((std::min)(text.size(), line.size() + 1));
+        const std::string_view line = take_line(text);
         const char field = line.empty() ? '\0' : line[0];
         const std::string_view value = line.substr(line.empty() ? 0 : 1);
         if (field == 'p') {
@@ -2305,6 +2315,31 @@ inline bool read_lsof(std::string_view text, Transport transport, std::vector<So
     }
     if (!processes.empty()) { finish_file(); }
     return true;
+}
+
+// The output of netstat -ano (Windows). Its words are in the language of the system, so only numbers count: a TCP
+// socket without a remote port listens, and the last column is the owner. False if there is no such row in it.
+inline bool read_netstat(std::string_view text, Transport transport, std::vector<Socket>& sockets) {
+    bool good = false;
+    while (!text.empty()) {
+        std::string_view line = take_line(text);
+        while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) { line.remove_suffix(1); }
+        const std::string_view protocol = take_word(line);
+        const std::optional<Endpoint> local = Endpoint::parse(take_word(line));
+        const std::string_view remote = take_word(line);
+        std::uint32_t pid = 0;
+        const bool tcp = protocol == "TCP";
+        if ((tcp || protocol == "UDP") && local && Access::host_known(*local) &&
+            to_number(line.substr(line.rfind(' ') + 1), pid)) {
+            good = true;
+            const State state = !tcp                      ? State::bound
+                                : ends_with(remote, ":0") ? State::listening
+                                : pid == 0                ? State::lingering
+                                                          : State::connected;
+            if (tcp == (transport == Transport::tcp)) { sockets.push_back(text_socket(*local, transport, state, pid)); }
+        }
+    }
+    return good;
 }
 
 inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }

@@ -28,4 +28,5 @@ both() { # two at a time
 }
 both netlink proc_net
 both proc_pid lsof
-both endpoint description
+both netstat endpoint
+one description
