@@ -13,7 +13,8 @@ import re
 import subprocess
 import sys
 
-ERRORS = {
+# For each way to look: the words that choose it, and the errors of the calls that it makes.
+NATIVE = {
     "socket": ["EPROTONOSUPPORT", "EMFILE", "EACCES"],
     "setsockopt": ["ENOPROTOOPT"],
     "sendto": ["ECONNREFUSED", "ENOBUFS"],
@@ -29,6 +30,17 @@ ERRORS = {
     "pidfd_send_signal": ["EPERM", "ESRCH", "ENOSYS"],
     "poll": ["EINTR", "ENOMEM"],
     "uname": ["EFAULT"],
+}
+LSOF = {
+    "access": ["ENOENT", "EACCES"],
+    "pipe2": ["EMFILE"],
+    "fcntl": ["EBADF"],
+    "clone3": ["EAGAIN", "ENOMEM", "ENOSYS"],
+    "clone": ["EAGAIN", "ENOMEM"],
+    "vfork": ["EAGAIN"],
+    "poll": ["EINTR", "ENOMEM"],
+    "read": ["EIO", "EINTR"],
+    "wait4": ["ECHILD", "EINTR"],
 }
 
 
@@ -48,14 +60,14 @@ class Holder:
         self.process.stdout.close()
 
 
-def run(programs, call, injection):
+def run(programs, words, call, injection):
     """One start under strace: (its line, whether the holder lives, the calls that it made)."""
     holder = Holder(programs, "listen=127.0.0.1:0")
     beside = Holder(programs, "listen=127.0.0.2:" + holder.port)
     client = Holder(programs, "connect=127.0.0.1:" + holder.port)
     try:
         options = ["-e", f"trace={call}", "-e", f"inject={call}:{injection}"] if injection else []
-        traced = subprocess.run(["strace", "-qq", *options, programs / "starter", "127.0.0.1", holder.port],
+        traced = subprocess.run(["strace", "-qq", *options, programs / "starter", *words, "127.0.0.1", holder.port],
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
         line = traced.stdout.strip()
         where = f"{call}:{injection}: {line!r} (status {traced.returncode})\n{traced.stderr[-2000:]}"
@@ -81,11 +93,18 @@ def run(programs, call, injection):
 
 def main():
     programs = pathlib.Path(sys.argv[1]).resolve()
-    line, calls = run(programs, "", "")
-    assert line.startswith("served none") and "=exited" in line, line
-    runs = 0
     outcomes = collections.Counter()
-    for call, errors in ERRORS.items():
+    inject(programs, [], NATIVE, outcomes)
+    inject(programs, ["lsof"], LSOF, outcomes)
+    for outcome, times in outcomes.most_common():
+        print(f"{times:5} {outcome}")
+    print(f"{outcomes.total()} passed, 0 failed")
+
+
+def inject(programs, words, calls_and_errors, outcomes):
+    line, calls = run(programs, words, "", "")
+    assert line.startswith("served none") and "=exited" in line, line
+    for call, errors in calls_and_errors.items():
         count = calls[call]
         if count == 0:
             print(f"{call}: not made by this run")
@@ -93,12 +112,8 @@ def main():
         moments = sorted(set(range(1, min(count, 12) + 1)) | set(range(max(1, count - 12), count + 1)) | set(range(1, count, 1 + count // 8)))
         for error in errors:
             for moment in moments:
-                line, _ = run(programs, call, f"error={error}:when={moment}")
-                runs += 1
+                line, _ = run(programs, words, call, f"error={error}:when={moment}")
                 outcomes[" ".join(word for word in (line or "").split() if "=" not in word) or "not reached"] += 1
-    for outcome, times in outcomes.most_common():
-        print(f"{times:5} {outcome}")
-    print(f"{runs} passed, 0 failed")
 
 
 if __name__ == "__main__":

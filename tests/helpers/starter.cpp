@@ -1,7 +1,7 @@
 // A program that starts a server through the library and tells what came of it, for tests that need it in a process of
 // its own: as a descendant of the holder, at a terminal, or rebuilt.
 //
-//   starter [same-executable | same-command-line | ask=MILLISECONDS] HOST PORT [stay]
+//   starter [same-executable | same-command-line | ask=MILLISECONDS | lsof] HOST PORT [stay]
 //
 // Prints "served" or "failed", the name of the obstacle, the fates and the probe's error, in one line. `stay`: serves
 // on until its standard input ends.
@@ -17,9 +17,10 @@
 
 namespace {
 
-template <class Killer> void start(const std::string& host, int port, Killer killer) {
+template <class Killer, class Probe = addr_in_use::SystemProbe>
+void start(const std::string& host, int port, Killer killer, Probe probe = Probe()) {
     TcpServer server(host);
-    addr_in_use::RetryOnAddrInUse retry{server, std::move(killer)};
+    addr_in_use::RetryOnAddrInUse retry{server, std::move(probe), std::move(killer)};
     std::string outcome = "served";
     try {
         retry.start(host, port);
@@ -39,7 +40,8 @@ template <class Killer> void start(const std::string& host, int port, Killer kil
 
 int main(int argc, char** argv) {
     std::string rule = argc > 3 ? argv[1] : "";
-    const bool ruled = rule == "same-executable" || rule == "same-command-line" || rule.substr(0, 4) == "ask=";
+    const bool ruled =
+        rule == "same-executable" || rule == "same-command-line" || rule == "lsof" || rule.substr(0, 4) == "ask=";
     if (argc < (ruled ? 4 : 3)) { return 2; }
     const std::string host = argv[ruled ? 2 : 1];
     const int port = std::atoi(argv[ruled ? 3 : 2]);
@@ -50,6 +52,8 @@ int main(int argc, char** argv) {
         start(host, port, OnlyIf<SameExecutable>{});
     } else if (rule == "same-command-line") {
         start(host, port, OnlyIf<SameCommandLine>{});
+    } else if (rule == "lsof") {
+        start(host, port, TerminateThenKill{}, LsofProbe{});
     } else if (ruled) {
         start(host, port, OnlyIf{AskOnTerminal{std::chrono::milliseconds(std::atoi(rule.c_str() + 4))}});
     } else {
