@@ -1,30 +1,35 @@
 // A process that holds an address, for the tests. Its arguments are carried out in their order:
 //
-//   reuseaddr reuseport v6only        flags for the sockets that follow
-//   listen=HOST:PORT bind=HOST:PORT   a TCP socket; udp=HOST:PORT a UDP one ("low" for a port below the ephemeral
-//   range) connect=HOST:PORT                 an outgoing TCP connection; its local port is reported accept accepts one
-//   connection for each line of standard input, and keeps it thread-listen=HOST:PORT           a listener in the
-//   descriptor table of one thread only ignore-term  release-on-term      what to do on SIGTERM: nothing; close the
-//   sockets and go on fork=N                            N children that share everything user=UID changes all user ids;
-//   dumpable: lets the new user look at it again connect-soon=HOST:PORT            connects the last socket 5 ms after
-//   the end of standard input, and goes on exec                              replaces its program by another one
-//   (sleep) at the end of standard input supervise                         ends here for the supervisor: it starts a
-//   worker for the rest of the arguments, and
-//                                     another one whenever the worker dies, with the port of the first; supervise-late:
-//                                     it is about to, for as long as the test looks
-//   run=PROGRAM ARGUMENT...           starts a program with the rest; "@" in an argument becomes the port
-//   memory=MIB  descriptors=N         uses that much
-//   name=TEXT                         changes its name; no-dump: lets nobody look at it
-//   in-flight  io-uring               gives the sockets away: into a message nobody reads, into an io_uring
-//   planted=UID                       takes a listener on 127.0.0.1 that another user made and sent over
-//   traced                            a child takes over and is stopped under this process as its debugger
-//   leave-program=PROGRAM ARGUMENT... starts a program that inherits the sockets
-//   fork-on-term                      on SIGTERM a new child takes over and this process ends
-//   last-thread                       the first thread ends, another one goes on
-//   exec-loop  daemonize-loop         never stays the same program, the same process
-//   stop                              stops itself (SIGSTOP) once it is ready
+// clang-format off
+//   reuseaddr reuseport v6only           flags for the sockets that follow
+//   listen=HOST:PORT bind=HOST:PORT      a TCP socket
+//   udp=HOST:PORT                        a UDP socket; the port "low" is one below the ephemeral range
+//   connect=HOST:PORT                    an outgoing TCP connection, whose local port is reported
+//   thread-listen=HOST:PORT              a listener in the descriptor table of one thread only
+//   ignore-term release-on-term          what to do on SIGTERM: nothing; close the sockets and go on
+//   fork-on-term                         on SIGTERM a new child takes over and this process ends
+//   fork=N                               N children that share everything
+//   user=UID                             changes all user ids; dumpable: lets the new user look at it again
+//   connect-soon=HOST:PORT               connects the last socket 5 ms after the end of standard input, and goes on
+//   exec                                 becomes another program (sleep) at the end of standard input
+//   supervise HOST                       ends here for the supervisor: it starts a worker that listens, and another one
+//                                        with the same port whenever that dies
+//   supervise-forked HOST                the same with workers that fork into the background first
+//   supervise-late HOST                  it is about to, for as long as the test looks
+//   run=PROGRAM ARGUMENT...              starts a program with the rest; "@" in an argument becomes the port
+//   leave-program=PROGRAM ARGUMENT...    the same, and the program inherits the sockets
+//   memory=MIB descriptors=N             uses that much
+//   name=TEXT                            changes its name; no-dump: lets nobody look at it
+//   in-flight io-uring                   gives the sockets away: into a message nobody reads, into an io_uring
+//   planted=UID                          takes a listener on 127.0.0.1 that another user made and sent over
+//   traced                               a child takes over and is stopped under this process as its debugger
+//   last-thread                          the first thread ends, another one goes on
+//   exec-loop daemonize-loop             never stays the same program, the same process
+//   stop                                 stops itself (SIGSTOP) once it is ready
+// clang-format on
 //
-// When ready it prints "ready PORT PID CHILD..."; it ends when its standard input does.
+// When ready it prints "ready PORT PID CHILD..."; it ends when its standard input does, and accepts a connection, which
+// it keeps, for each line there.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -250,25 +255,30 @@ int main(int argc, char** argv) {
                 children.push_back(fork());
                 if (children.back() == 0) { wait_for_the_end(); }
             }
-        } else if (name == "supervise" || name == "supervise-late") {
+        } else if (name == "supervise" || name == "supervise-late" || name == "supervise-forked") {
             // The pipe tells the port of the first worker, so that the next one asks for the same.
             int ports[2];
             if (pipe(ports) != 0) { fail("pipe"); }
             reuse_address = true;
             const std::string where = argv[i + 1];
             unsigned port = 0;
+            const bool forked = name == "supervise-forked";
+            const pid_t supervisor = getpid();
+            if (forked) { prctl(PR_SET_CHILD_SUBREAPER, 1); } // what goes into the background comes to us
             for (;;) {
                 const pid_t worker = fork();
                 if (worker == 0) {
+                    if (forked && fork() != 0) { _exit(0); }
                     sockets.push_back(open_socket(where + ':' + std::to_string(port), SOCK_STREAM, true));
                     if (write(ports[1], &port_, sizeof port_) != sizeof port_) { fail("write"); }
-                    std::printf("ready %u %d %d\n", port_, getpid(), getppid());
+                    std::printf("ready %u %d %d\n", port_, getpid(), supervisor);
                     std::fflush(stdout);
                     wait_for_the_end();
                 }
                 if (read(ports[0], &port, sizeof port) != sizeof port) { fail("read"); }
                 int status = 0;
                 waitpid(worker, &status, 0);
+                if (forked) { waitpid(-1, &status, 0); }
                 if (WIFEXITED(status)) { return 0; }
                 if (name == "supervise-late") { // until the end, for a test that sees what happens meanwhile
                     while (!at_the_end()) { poll(nullptr, 0, 10); }

@@ -209,22 +209,26 @@ TEST_CASE("a holder that started after our start began lives") {
 }
 
 TEST_CASE("a supervisor that brings the holder back wins, after one round") {
-    Helper supervisor({"supervise", "127.0.0.1"});
-    const std::uint32_t worker = supervisor.pid(0);
-    TcpServer server("127.0.0.1");
-    RetryOnAddrInUse retry{[&](std::uint16_t port) {
-                               if (server.starts == 1) { supervisor.read_ready(); } // the new worker is up
-                               server.start(port);
-                           },
-                           SystemProbe{}, TerminateThenKill{}, NoLog{}};
-    CHECK_THROWS_AS(retry.start("127.0.0.1", supervisor.port()), std::system_error);
-    CHECK(server.starts == 2);
-    REQUIRE(retry.recovery().evictions.size() == 1);
-    CHECK(retry.recovery().evictions[0].holder.pid == worker);
-    CHECK(retry.recovery().obstacle == Obstacle::taken_again);
-    CHECK_THAT(describe(retry.recovery()), has_text("supervisor"));
-    CHECK(supervisor.alive(1)); // the supervisor itself
-    CHECK(supervisor.alive(2)); // its new worker
+    // "forked": its worker is a process in the background that it does not start itself.
+    for (const char* kind : {"supervise", "supervise-forked"}) {
+        INFO(kind);
+        Helper supervisor({kind, "127.0.0.1"});
+        const std::uint32_t worker = supervisor.pid(0);
+        TcpServer server("127.0.0.1");
+        RetryOnAddrInUse retry{[&](std::uint16_t port) {
+                                   if (server.starts == 1) { supervisor.read_ready(); } // the new worker is up
+                                   server.start(port);
+                               },
+                               SystemProbe{}, TerminateThenKill{}, NoLog{}};
+        CHECK_THROWS_AS(retry.start("127.0.0.1", supervisor.port()), std::system_error);
+        CHECK(server.starts == 2);
+        REQUIRE(retry.recovery().evictions.size() == 1);
+        CHECK(retry.recovery().evictions[0].holder.pid == worker);
+        CHECK(retry.recovery().obstacle == Obstacle::taken_again);
+        CHECK_THAT(describe(retry.recovery()), has_text("supervisor"));
+        CHECK(supervisor.alive(1)); // the supervisor itself
+        CHECK(supervisor.alive(2)); // its new worker
+    }
 }
 
 TEST_CASE("connections that a dead holder leaves behind are named, and nobody is ended for them") {
