@@ -1,29 +1,49 @@
-"""Compiles every C++ snippet of the README: check.py README COMPILER INCLUDE-DIRECTORY
+"""Checks every C++ snippet of the README: check.py README COMPILER INCLUDE-DIRECTORY SERVERS-DIRECTORY
 
-A snippet that does not include anything gets the header and the types that it may assume from prelude.hpp; one after the
-comment "<!-- statements -->" is put into a function.
+Each is compiled. A snippet that does not include anything gets the header and the types that it may assume from
+prelude.hpp; the comment before a snippet can say more:
+
+    <!-- statements -->     it is put into a function
+    <!-- not run -->        the same, with the outlines of libraries from not_run.hpp
+    <!-- recipe: NAME -->   it is the recipe in SERVERS-DIRECTORY/NAME.cpp, word for word, which is compiled and run there
 """
 
 import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 
-readme, compiler, include = sys.argv[1:4]
-prelude = pathlib.Path(__file__).with_name("prelude.hpp")
+readme, compiler, include, servers = sys.argv[1:5]
+here = pathlib.Path(__file__).parent
+recipes = {}
+for program in pathlib.Path(servers).glob("*.cpp"):
+    found = re.search(r"^( *)// recipe\n(.*)^\1// end of recipe$", program.read_text(), re.MULTILINE | re.DOTALL)
+    if not found:
+        sys.exit(f"{program.name} has no recipe")
+    recipes[program.stem] = textwrap.dedent(found[2])
+
 text = pathlib.Path(readme).read_text()
-snippets = re.findall(r"(<!-- statements -->\n)?^```cpp\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-if len(snippets) < 5:
+snippets = re.findall(r"(?:<!-- ([^\n]*) -->\n)?^[> ]*```cpp\n(.*?)^[> ]*```", text, re.MULTILINE | re.DOTALL)
+if len(snippets) < 5 + len(recipes):
     sys.exit("the README has lost its snippets")
-for statements, code in snippets:
+for kind, code in snippets:
+    code = re.sub(r"^> ?", "", code, flags=re.MULTILINE)
+    if kind.startswith("recipe: "):
+        name = kind[len("recipe: "):]
+        if recipes.pop(name, None) != code:
+            sys.exit(f"the README and tests/servers/{name}.cpp differ")
+        continue
     if "#include" not in code:
-        if statements:
+        if kind in ("statements", "not run"):
             code = "void statements() {\n" + code + "}\n"
-        code = f'#include "{prelude}"\n' + code
+        code = f'#include "{here / ("not_run.hpp" if kind == "not run" else "prelude.hpp")}"\n' + code
     done = subprocess.run(
         [compiler, "-std=c++17", "-Wall", "-Wextra", "-Wno-unused-variable", "-Wno-unused-but-set-variable",
          "-Werror", "-fsyntax-only", f"-I{include}", "-x", "c++", "-"],
         input=code, text=True, stderr=subprocess.PIPE)
     if done.returncode != 0:
         sys.exit(f"this does not compile:\n{code}\n{done.stderr}")
-print(f"{len(snippets)} snippets compile")
+if recipes:
+    sys.exit(f"the README has no recipe for {', '.join(recipes)}")
+print(f"{len(snippets)} snippets are right")
