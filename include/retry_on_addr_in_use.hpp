@@ -36,7 +36,9 @@
 //   12  parsers and table readers, the same on every system
 //   13  POSIX: terminal, log, lsof
 //   14  Linux
-//   15  macOS, Windows, other POSIX systems: not yet; there the server's own error propagates
+//   15  macOS
+//   16  other POSIX systems: lsof, ps and kill
+//   17  Windows
 
 #ifndef RETRY_ON_ADDR_IN_USE_HPP_INCLUDED
 #define RETRY_ON_ADDR_IN_USE_HPP_INCLUDED
@@ -109,6 +111,60 @@
 #    include <sys/syscall.h>
 #    include <sys/time.h>
 #    include <sys/utsname.h>
+#elif defined(__APPLE__)
+#    include <libproc.h>
+#    include <sys/event.h>
+#    include <sys/sysctl.h>
+#endif
+
+#if defined(_WIN32)
+// As in the SDK (windows.h), which brings 29,000 macros and 100,000 lines. It may be included too, before or after;
+// only NO_STRICT, which gives HMODULE another type, does not go with it.
+struct HINSTANCE__;
+struct _FILETIME;
+struct _SECURITY_ATTRIBUTES;
+struct _STARTUPINFOW;
+struct _PROCESS_INFORMATION;
+struct _INPUT_RECORD;
+struct tagPROCESSENTRY32W;
+extern "C" {
+#    if defined(_WIN64)
+typedef long long(__stdcall* addr_in_use_function)();
+#    else
+typedef int(__stdcall* addr_in_use_function)();
+#    endif
+__declspec(dllimport) HINSTANCE__* __stdcall LoadLibraryExA(const char*, void*, unsigned long);
+__declspec(dllimport) addr_in_use_function __stdcall GetProcAddress(HINSTANCE__*, const char*);
+__declspec(dllimport) unsigned long __stdcall GetLastError();
+__declspec(dllimport) void __stdcall SetLastError(unsigned long);
+__declspec(dllimport) void __stdcall Sleep(unsigned long);
+__declspec(dllimport) unsigned long __stdcall GetCurrentProcessId();
+__declspec(dllimport) void* __stdcall OpenProcess(unsigned long, int, unsigned long);
+__declspec(dllimport) int __stdcall CloseHandle(void*);
+__declspec(dllimport) int __stdcall TerminateProcess(void*, unsigned);
+__declspec(dllimport) unsigned long __stdcall WaitForSingleObject(void*, unsigned long);
+__declspec(dllimport) unsigned long __stdcall WaitForMultipleObjects(unsigned long, void* const*, int, unsigned long);
+__declspec(dllimport) int __stdcall GetProcessTimes(void*, _FILETIME*, _FILETIME*, _FILETIME*, _FILETIME*);
+__declspec(dllimport) int __stdcall QueryFullProcessImageNameW(void*, unsigned long, wchar_t*, unsigned long*);
+__declspec(dllimport) void* __stdcall CreateToolhelp32Snapshot(unsigned long, unsigned long);
+__declspec(dllimport) int __stdcall Process32FirstW(void*, tagPROCESSENTRY32W*);
+__declspec(dllimport) int __stdcall Process32NextW(void*, tagPROCESSENTRY32W*);
+__declspec(dllimport) int __stdcall WideCharToMultiByte(unsigned, unsigned long, const wchar_t*, int, char*, int,
+                                                        const char*, int*);
+__declspec(dllimport) unsigned __stdcall GetSystemDirectoryW(wchar_t*, unsigned);
+__declspec(dllimport) unsigned long __stdcall GetTempPathW(unsigned long, wchar_t*);
+__declspec(dllimport) unsigned __stdcall GetTempFileNameW(const wchar_t*, const wchar_t*, unsigned, wchar_t*);
+__declspec(dllimport) void* __stdcall CreateFileW(const wchar_t*, unsigned long, unsigned long, _SECURITY_ATTRIBUTES*,
+                                                  unsigned long, unsigned long, void*);
+__declspec(dllimport) int __stdcall CreateProcessW(const wchar_t*, wchar_t*, _SECURITY_ATTRIBUTES*,
+                                                   _SECURITY_ATTRIBUTES*, int, unsigned long, void*, const wchar_t*,
+                                                   _STARTUPINFOW*, _PROCESS_INFORMATION*);
+__declspec(dllimport) unsigned long __stdcall SetFilePointer(void*, long, long*, unsigned long);
+__declspec(dllimport) int __stdcall ReadFile(void*, void*, unsigned long, unsigned long*, struct _OVERLAPPED*);
+__declspec(dllimport) int __stdcall WriteFile(void*, const void*, unsigned long, unsigned long*, struct _OVERLAPPED*);
+__declspec(dllimport) int __stdcall FlushConsoleInputBuffer(void*);
+__declspec(dllimport) int __stdcall ReadConsoleInputW(void*, _INPUT_RECORD*, unsigned long, unsigned long*);
+}
 #endif
 
 namespace addr_in_use {
@@ -203,11 +259,11 @@ enum class State : std::uint8_t {
 struct Holder {
     std::uint32_t pid = 0;        // 0: the system shows a socket but no process
     std::uint64_t start_time = 0; // opaque, 0: unknown. With the pid it names one process for ever
-    std::string name;
-    std::string executable;   // path; empty if it may not be read
-    std::string command_line; // arguments joined by spaces, at most 4 KiB
-    std::string user;         // POSIX: the effective user's number; empty: unknown
-    Endpoint socket;          // the first conflicting one
+    std::string name;             // with pid 0: who it may be, or empty
+    std::string executable;       // path; empty if it may not be read
+    std::string command_line;     // arguments joined by spaces, at most 4 KiB
+    std::string user;             // POSIX: the effective user's number; empty: unknown
+    Endpoint socket;              // the first conflicting one
     State state = State::listening;
     std::string socket_user; // POSIX: the user on record for the socket, which may have been passed on; empty: unknown
 };
@@ -322,6 +378,14 @@ struct SystemProbe {
 // listening, nor whether a "::" leaves IPv4 alone; where that matters it reports an invisible holder. Errors:
 // no_such_file_or_directory without lsof, timed_out after `timeout`.
 struct LsofProbe {
+    std::chrono::milliseconds timeout{5000};
+    [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
+    [[nodiscard]] bool held(const Endpoint& endpoint) const { return SystemProbe().held(endpoint); }
+};
+
+// Runs netstat (Windows), for a system where the native way is shut. What it writes is in the language of the system;
+// it is recognised by its numbers. Errors: function_not_supported elsewhere, timed_out after `timeout`.
+struct NetstatProbe {
     std::chrono::milliseconds timeout{5000};
     [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
     [[nodiscard]] bool held(const Endpoint& endpoint) const { return SystemProbe().held(endpoint); }
@@ -685,6 +749,13 @@ struct Access {
         return a.scope_ == 0 || b.scope_ == 0 || a.scope_ == b.scope_;
     }
 
+    // Whether both stand for the same addresses of a family.
+    static bool equal(const Endpoint& a, const Endpoint& b) noexcept {
+        const Reaches x = reaches(a);
+        const Reaches y = reaches(b);
+        return (x.v4.extent == y.v4.extent && x.v4.meets(y.v4)) || (x.v6.extent == y.v6.extent && x.v6.meets(y.v6));
+    }
+
     // Whether whatever `wanted` turns out to be, if it conflicts with `b` then it conflicts with `a`.
     static bool covers(const Endpoint& a, const Endpoint& b, const Endpoint& wanted) noexcept {
         if (a.scope_ != 0 && a.scope_ != b.scope_) { return false; }
@@ -790,10 +861,21 @@ namespace detail::os {
 using Milliseconds = std::chrono::milliseconds;
 enum class Ask : std::uint8_t { permission, leave, die };
 
-// errno, or the thread's last error on Windows, and the number there for "address in use".
+// errno, or the thread's last error on Windows.
 int last_error() noexcept;
 void last_error(int value) noexcept;
-inline constexpr int address_in_use = EADDRINUSE;
+// How a failed bind is numbered: for certain, as libuv negates it, and where it may have another reason (0: nowhere).
+struct BindErrors {
+    int in_use;
+    int negated;
+    int denied;
+};
+BindErrors bind_errors() noexcept;
+// What a person can do here about an obstacle, with PORT for the number; empty if it says enough by itself.
+std::string_view advice(Obstacle obstacle) noexcept;
+// Whether a socket on one address and one on all may live side by side, so that who holds the very address is meant.
+bool exact_first() noexcept;
+bool can_ask() noexcept; // to leave; where not, a process can only be forced
 
 std::uint32_t self() noexcept;
 bool privileged() noexcept;   // sees every user's sockets and processes as they are
@@ -803,7 +885,8 @@ void pause(Milliseconds time) noexcept;
 
 // Who holds the address. A socket without a visible owner yields a Holder with pid 0.
 std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error);
-std::vector<Holder> list_holders_by_tool(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
+std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
+std::vector<Holder> netstat(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
 bool held(const Endpoint& endpoint);
 // Whether the process has a socket on that very address that is listening or bound.
 bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error);
@@ -811,6 +894,8 @@ std::pair<std::uint16_t, std::uint16_t> ephemeral_ports(); // both included
 
 // Facts about a process. 0, empty or false where they cannot be read.
 Holder identify(std::uint32_t pid);
+// Why no program may be allowed to end it, if it is the system's own; else empty.
+std::string_view of_the_system(std::uint32_t pid) noexcept;
 // What protects a process. An error only where we ourselves cannot read any more: that it is gone or hidden is none.
 std::uint32_t parent(std::uint32_t pid, std::error_code& error);
 std::uint32_t tracer(std::error_code& error); // who debugs us
@@ -832,6 +917,7 @@ public:
     }
     ~Handle();
     explicit operator bool() const noexcept { return value_ != -1; }
+    [[nodiscard]] std::intptr_t value() const noexcept { return value_; }
     [[nodiscard]] int descriptor() const noexcept { return static_cast<int>(value_); }
 
 private:
@@ -1034,8 +1120,9 @@ template <class Server> struct ServerTraits<AskProbe<Server>> : detail::WrapperT
 
 namespace detail {
 
-// What a start came to. `ask`: it counts as "address in use" exactly when the probe finds somebody else there.
-enum class Verdict : std::uint8_t { success, no, ask, yes };
+// What a start came to. `ask`: it counts as "address in use" exactly when the probe finds somebody else there; `denied`
+// is the same, and if there is nobody, the system keeps the port for itself.
+enum class Verdict : std::uint8_t { success, no, ask, denied, yes };
 
 template <class T> using ToErrorCode = std::enable_if_t<std::is_convertible_v<const T&, std::error_code>>;
 template <class T>
@@ -1060,8 +1147,13 @@ inline constexpr bool tells = recognises<S, T> || is_code<T> || std::is_same_v<T
 // By number where the category is the system's: standalone Asio before 1.38 ("asio.system") and libstdc++ on Windows do
 // not map their codes to std::errc (asio/impl/error_code.ipp).
 inline Verdict judge(int value, std::string_view category) noexcept {
-    const bool native = category == "system" || category == "generic" || category == "asio.system";
-    return value == 0 ? Verdict::success : native && value == os::address_in_use ? Verdict::yes : Verdict::no;
+    const os::BindErrors errors = os::bind_errors();
+    const bool native = category == "system" || category == "asio.system";
+    return value == 0                                     ? Verdict::success
+           : category == "generic" && value == EADDRINUSE ? Verdict::yes
+           : native && value == errors.in_use             ? Verdict::yes
+           : native && value == errors.denied             ? Verdict::denied
+                                                          : Verdict::no;
 }
 
 template <class T> Verdict judge_code(const T& code) {
@@ -1091,7 +1183,8 @@ template <class S, class T> Verdict judge_value(const T& value, int error) {
     } else if constexpr (std::is_same_v<T, bool>) {
         failed = !value;
     } else if constexpr (is_signed_number<T>) {
-        if (value == -os::address_in_use) { return Verdict::yes; }
+        const os::BindErrors errors = os::bind_errors();
+        if (value == -errors.in_use || value == errors.negated) { return Verdict::yes; }
         failed = value < 0;
         if (failed && value != -1) { // a number of its own is a reason: only errno can say more
             return detail::judge_silent<void>(error);
@@ -1118,12 +1211,13 @@ template <class S, class T> Verdict judge_value(const T& value, int error) {
 inline bool says_in_use(std::string_view text) {
     return text.find("ddress already in use") != std::string_view::npos ||
            text.find(std::generic_category().message(EADDRINUSE)) != std::string_view::npos ||
-           text.find(std::system_category().message(os::address_in_use)) != std::string_view::npos;
+           text.find(std::system_category().message(os::bind_errors().in_use)) != std::string_view::npos;
 }
 
 // Judges the exception that is being handled, with all that it nests. A code outweighs a text, on every level.
 template <class S> Verdict judge_exception() {
     bool denies = false;
+    bool denied = false;
     bool text = false;
     for (std::exception_ptr level = std::current_exception(); level != nullptr;) {
         try {
@@ -1135,8 +1229,10 @@ template <class S> Verdict judge_exception() {
         try {
             std::rethrow_exception(level);
         } catch (const std::system_error& error) {
-            if (detail::judge_code(error.code()) == Verdict::yes) { return Verdict::yes; }
-            denies = true;
+            const Verdict verdict = detail::judge_code(error.code());
+            if (verdict == Verdict::yes) { return verdict; }
+            denied = denied || verdict == Verdict::denied;
+            denies = denies || verdict != Verdict::denied;
         } catch (...) {}
         std::exception_ptr inner;
         try {
@@ -1145,7 +1241,7 @@ template <class S> Verdict judge_exception() {
         }
         level = inner;
     }
-    return denies ? Verdict::no : text || ask_probe<S> ? Verdict::ask : Verdict::no;
+    return denies ? Verdict::no : denied ? Verdict::denied : text || ask_probe<S> ? Verdict::ask : Verdict::no;
 }
 #else
 template <class S> Verdict judge_exception() { return Verdict::no; }
@@ -1169,8 +1265,10 @@ inline std::string printable(std::string_view text, std::size_t most) {
 
 inline std::string label(const Holder& holder) {
     if (holder.pid == 0) {
-        return "a process that cannot be seen" +
-               (holder.socket_user.empty() ? "" : " (user " + printable(holder.socket_user, 32) + ')');
+        return "a process that cannot be seen" + (!holder.name.empty() ? " (" + printable(holder.name, 256) + ')'
+                                                  : holder.socket_user.empty()
+                                                      ? ""
+                                                      : " (user " + printable(holder.socket_user, 32) + ')');
     }
     return (holder.name.empty() ? "process" : printable(holder.name, 64)) + " (pid " + std::to_string(holder.pid) + ')';
 }
@@ -1193,8 +1291,11 @@ struct Harm {
 inline constexpr Harm harms[] = {
     {"it forwards the port of a container or a virtual machine: stop that one (docker ps --filter publish=PORT)",
      "docker-proxy,dockerd,containerd-shim*,conmon,com.docker.backend*,OrbStack Helper,rootlessport*,rootlesskit,"
-     "slirp4netns,pasta,passt,pasta.avx2,passt.avx2,gvproxy,wslrelay*,vpnkit*,qemu-system-*,VirtualBoxVM,VBoxHeadless,"
+     "vmmem*,wslservice,wslhost,vmcompute,vpnkit*,slirp4netns,pasta,passt,pasta.avx2,passt.avx2,gvproxy,wslrelay*,qemu-"
+     "system-*,VirtualBoxVM,VBoxHeadless,"
      "vmware-vmx,firecracker,cloud-hypervisor"},
+    {"it hosts services of Windows: end the service (tasklist /svc /fi \"pid eq PID\", net stop NAME)",
+     "svchost.exe,services.exe"},
     {"it is AirPlay: switch off \"AirPlay Receiver\" in the system settings", "ControlCenter"},
     {"it starts services by request: stop the socket unit (systemctl stop NAME.socket)",
      "launchd,systemd,systemd-socket-proxyd,systemd-socket-activate,inetd,xinetd"},
@@ -1205,10 +1306,11 @@ inline constexpr Harm harms[] = {
      "qtcreator,"
      "vi,vim*,nvim,gvim,emacs*,nano,gedit,kate,sublime_text,gnome-terminal*,konsole,xterm,alacritty,kitty,wezterm*,"
      "foot,"
-     "tilix,xfce4-terminal,Terminal,iTerm2,WindowsTerminal.exe,tmux*,screen,SCREEN,zellij,Xorg,X,Xwayland,Xvfb,"
+     "tilix,xfce4-terminal,Terminal,iTerm2,WindowsTerminal.exe,conhost.exe,OpenConsole.exe,explorer.exe,tmux*,screen,"
+     "SCREEN,zellij,Xorg,X,Xwayland,Xvfb,"
      "gnome-shell,kwin_*,sway,weston,Hyprland,plasmashell,dbus-daemon,dbus-broker*"},
     {"it is a shell with a terminal and inherited the socket: leave it by hand",
-     "sh,bash,dash,zsh,fish,ksh*,mksh,tcsh,csh,pwsh,ash", true},
+     "sh,bash,dash,zsh,fish,ksh*,mksh,tcsh,csh,pwsh,ash,cmd.exe,powershell.exe", true},
 };
 
 // What to do about a service or container, given as a path of control groups.
@@ -1228,25 +1330,32 @@ inline bool named(std::string_view program, std::string_view name) noexcept {
     return program == name;
 }
 
+// The text with a number for a placeholder.
+inline std::string filled_in(std::string text, std::string_view name, std::uint32_t number) {
+    if (const std::size_t at = text.find(name); at != std::string::npos) {
+        text.replace(at, name.size(), std::to_string(number));
+    }
+    return text;
+}
+
 inline std::string unreadable(const std::error_code& error) { return "what it is cannot be read: " + error.message(); }
 
 // Why ending this process would free nothing or do harm; empty if it would not.
 inline std::string harm(const Holder& holder) {
     constexpr std::size_t kernel_cut = 15; // TASK_COMM_LEN - 1, man 5 proc
     std::error_code error;
-    std::string_view program = base_name(holder.executable);
+    std::string_view program = base_name(holder.executable.empty() ? holder.name : holder.executable);
     if (ends_with(program, deleted_mark)) { program.remove_suffix(deleted_mark.size()); }
+    const std::string_view stem = program.substr(0, program.size() - (ends_with(program, ".exe") ? 4 : 0));
     for (const Harm& entry : harms) {
         for (std::string_view rest = entry.names; !rest.empty();) {
             const std::string_view name = rest.substr(0, rest.find(','));
             rest.remove_prefix((std::min)(rest.size(), name.size() + 1));
-            if (!named(program, name) && !named(holder.name, name.substr(0, kernel_cut))) { continue; }
+            if (!named(program, name) && !named(stem, name) && !named(holder.name, name.substr(0, kernel_cut))) {
+                continue;
+            }
             if (!entry.only_on_terminal || os::on_terminal(holder.pid, error)) {
-                std::string advice(entry.advice);
-                if (const std::size_t at = advice.find("PORT"); at != std::string::npos) {
-                    advice.replace(at, 4, std::to_string(holder.socket.port()));
-                }
-                return advice;
+                return filled_in(filled_in(std::string(entry.advice), "PORT", holder.socket.port()), "PID", holder.pid);
             }
         }
     }
@@ -1264,9 +1373,7 @@ inline std::string protection(const Holder& holder, const Endpoint& wanted, cons
     }
     if (holder.pid == 0) { return "it is another user's, a container's or the kernel's"; }
     if (holder.pid == os::self()) { return "it is this process itself"; }
-    if (holder.pid == 1) {
-        return "it is the first process of the system: stop the socket unit or the container instead";
-    }
+    if (const std::string_view reason = os::of_the_system(holder.pid); !reason.empty()) { return std::string(reason); }
     std::error_code error;
     if (holder.pid == os::tracer(error)) { return "it is debugging this process"; }
     const std::uint32_t parent = os::parent(os::self(), error);
@@ -1488,7 +1595,7 @@ inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Hol
     pinned.refuse(detail::harm);
     pinned.signal(detail::os::Ask::permission);
     if (!detail::spare_all(pinned.evictions())) {
-        if (grace > grace.zero()) {
+        if (grace > grace.zero() && detail::os::can_ask()) {
             pinned.signal(detail::os::Ask::leave);
             pinned.wait(grace, Fate::exited, Fate::released);
             pinned.look(Fate::exited, Fate::released);
@@ -1551,7 +1658,11 @@ inline std::vector<Holder> SystemProbe::operator()(const Endpoint& endpoint, std
 inline bool SystemProbe::held(const Endpoint& endpoint) const { return detail::os::held(endpoint); }
 
 inline std::vector<Holder> LsofProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
-    return detail::os::list_holders_by_tool(endpoint, timeout, error);
+    return detail::os::lsof(endpoint, timeout, error);
+}
+
+inline std::vector<Holder> NetstatProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
+    return detail::os::netstat(endpoint, timeout, error);
 }
 
 inline void StderrLog::operator()(std::string_view line) const {
@@ -1579,28 +1690,30 @@ inline std::string fate_sentence(const Eviction& eviction) {
 }
 
 inline std::string obstacle_sentence(const Recovery& recovery) {
-    const std::string port = std::to_string(recovery.endpoint.port());
+    std::string text;
     switch (recovery.obstacle) {
-    case Obstacle::none: return "";
-    case Obstacle::refused_holder: return " The address is still in use, and nobody was ended.";
-    case Obstacle::surviving_holder: return " The address is still in use.";
+    case Obstacle::none: break;
+    case Obstacle::refused_holder: text = " The address is still in use, and nobody was ended."; break;
+    case Obstacle::surviving_holder: text = " The address is still in use."; break;
     case Obstacle::invisible_holder:
-        return " No process is to be seen that holds it: another user's, a container's or the kernel's may. Look as "
-               "root: ss -tulnp 'sport = :" +
-               port + "'.";
+        text = " No process is to be seen that holds it: another user's, a container's or the kernel's may.";
+        break;
     case Obstacle::lingering_connections:
-        return " Connections of a process that is gone keep it for up to a minute (TIME_WAIT, FIN_WAIT). Wait, or set "
-               "SO_REUSEADDR before bind, in the old and in the new server.";
+        text = " Connections of a process that is gone keep it for up to a minute (TIME_WAIT, FIN_WAIT).";
+        break;
     case Obstacle::live_connection:
-        return " Nobody listens there: it is the local port of a live connection. Wait until that is closed, or take a "
+        text = " Nobody listens there: it is the local port of a live connection. Wait until that is closed, or take a "
                "port outside the range that the system gives out.";
+        break;
     case Obstacle::taken_again:
-        return " It was taken again at once, by a supervisor perhaps: stop the service there, not its process.";
+        text = " It was taken again at once, by a supervisor perhaps: stop the service there, not its process.";
+        break;
     case Obstacle::this_process:
-        return " This process itself holds it: stop the server that it started before, or close the socket.";
-    case Obstacle::reserved_port: return " The system keeps the port for itself.";
+        text = " This process itself holds it: stop the server that it started before, or close the socket.";
+        break;
+    case Obstacle::reserved_port: text = " The system keeps the port for itself."; break;
     }
-    return "";
+    return text + filled_in(std::string(os::advice(recovery.obstacle)), "PORT", recovery.endpoint.port());
 }
 
 template <class Probe>
@@ -1684,8 +1797,12 @@ public:
             report();
             return false;
         }
-        if (verdict == Verdict::ask && !held_by_others) {
-            return false; // then the failure was another one
+        if ((verdict == Verdict::ask || verdict == Verdict::denied) && !held_by_others) {
+            if (verdict == Verdict::denied) {
+                recovery_.obstacle = Obstacle::reserved_port;
+                report();
+            }
+            return false; // the failure was another one
         }
         if (!somebody) {
             if (holders.empty()) { settle(); }
@@ -1978,6 +2095,11 @@ inline bool holds_address(const Socket& socket) noexcept {
     return socket.state == State::listening || socket.state == State::bound;
 }
 
+inline void add_unseen(const Endpoint& wanted, std::vector<Socket>& sockets) {
+    sockets.emplace_back();
+    sockets.back().local = wanted;
+}
+
 // Leaves what is in the way of `wanted`, and of connections only those that could be: where somebody listens, a
 // connection explains nothing, unless the host is unknown and the connection lies where the listener does not.
 inline void keep_conflicting(const Endpoint& wanted, std::vector<Socket>& sockets) {
@@ -1994,6 +2116,22 @@ inline void keep_conflicting(const Endpoint& wanted, std::vector<Socket>& socket
         }
     }
     sockets = std::move(kept);
+    const auto is_exact = [&](const Socket& socket) {
+        return holds_address(socket) && Access::equal(socket.local, wanted);
+    };
+    if (os::exact_first() && Access::host_known(wanted) && any_of(sockets, is_exact)) { keep_if(sockets, is_exact); }
+}
+
+// Where the source does not show sockets that are bound and do not listen, and the host is unknown, a holder on one
+// address may lie beside the culprit: then there is one more holder, whom nobody sees.
+inline void doubt_one_address(const Endpoint& wanted, std::vector<Socket>& sockets) {
+    const auto is_on_one = [](const Socket& socket) {
+        const Reaches reach = Access::reaches(socket.local);
+        return holds_address(socket) && reach.v4.extent != Reach::all && reach.v6.extent != Reach::all;
+    };
+    if (!Access::host_known(wanted) && wanted.transport() == Transport::tcp && any_of(sockets, is_on_one)) {
+        add_unseen(wanted, sockets);
+    }
 }
 
 // One Holder for each process, from rows that carry their owner's pid, and one for each row without a visible owner.
@@ -2246,6 +2384,9 @@ inline std::string read_cgroup(std::string_view text) {
 
 inline std::string stop_advice(std::string_view service) {
     const std::string name = printable(base_name(service), 128);
+    if (service.substr(0, 13) == "services.exe/") {
+        return "it is a service of Windows (" + name + "): end it with net stop";
+    }
     if (ends_with(service, ".service")) { return "it belongs to the service " + name + ": systemctl stop " + name; }
     const bool pod =
         service.find("kubepods") != std::string_view::npos || service.find("crio-") != std::string_view::npos;
@@ -2263,6 +2404,15 @@ inline Socket text_socket(const Endpoint& local, Transport transport, State stat
     socket.pid = pid;
     socket.v6_only_unknown = socket.local.host() == "::";
     return socket;
+}
+
+// The holders among all the rows of a source. Where it is `blind` to some, what it does not show may be in the way.
+inline std::vector<Holder> name_holders(const Endpoint& wanted, std::vector<Socket>& sockets,
+                                        const std::vector<Holder>& processes, bool blind) {
+    keep_conflicting(wanted, sockets);
+    const auto holds = [](const Socket& socket) { return holds_address(socket); };
+    if (blind && (!any_of(sockets, holds) || !Access::host_known(wanted))) { add_unseen(wanted, sockets); }
+    return gather(wanted, sockets, processes);
 }
 
 // The output of lsof -F pcuftPTn for internet sockets (man 8 lsof, OUTPUT FOR OTHER PROGRAMS). False if it is not.
@@ -2342,6 +2492,41 @@ inline bool read_netstat(std::string_view text, Transport transport, std::vector
     return good;
 }
 
+// A table of GetExtendedTcpTable or GetExtendedUdpTable (Windows): a count, then rows of 32-bit fields, with addresses
+// and ports in network order, a port in the low half of its field. A dual-stack socket has a row in each family, so the
+// row of a "::" stands for IPv6 alone.
+inline void read_ip_table(const unsigned char* bytes, std::size_t size, const Endpoint& wanted, bool v6,
+                          std::vector<Socket>& sockets) {
+    struct Layout { // the offsets within a row
+        std::size_t size, address, scope, port, state;
+    };
+    const bool tcp = wanted.transport() == Transport::tcp;
+    const Layout at = tcp ? (v6 ? Layout{56, 0, 16, 20, 48} : Layout{24, 4, 0, 8, 0})
+                          : (v6 ? Layout{28, 0, 16, 20, 0} : Layout{12, 0, 0, 4, 0});
+    constexpr std::size_t count_size = 4;
+    std::size_t count = size < count_size ? 0 : read_bytes<std::uint32_t>(bytes);
+    count = (std::min)(count, size < count_size ? 0 : (size - count_size) / at.size);
+    for (const unsigned char* row = bytes + count_size; count > 0; --count, row += at.size) {
+        if (row[at.port] * 256U + row[at.port + 1] != wanted.port()) { continue; }
+        Address address = v4_any;
+        std::memcpy(address.bytes + (v6 ? 0 : 12), row + at.address, v6 ? 16 : 4);
+        const auto state = read_bytes<std::uint32_t>(row + at.state);
+        const auto scope = v6 ? read_bytes<std::uint32_t>(row + at.scope) : 0;
+        Socket socket;
+        socket.local = Access::endpoint(v6, address, wanted.port(), wanted.transport(), scope, true);
+        socket.pid = read_bytes<std::uint32_t>(row + at.size - 4);
+        socket.state = !tcp              ? State::bound
+                       : state == 2      ? State::listening // MIB_TCP_STATE_LISTEN
+                       : socket.pid == 0 ? State::lingering
+                                         : State::connected;
+        sockets.push_back(std::move(socket));
+    }
+}
+
+inline bool means_yes(std::string_view answer) noexcept {
+    return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
+}
+
 inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }
 
 } // namespace detail
@@ -2374,6 +2559,49 @@ inline int poll_time(Milliseconds time) noexcept {
 // Whether `pid` can be signalled at all: kill() takes 0 and negative numbers for whole groups of processes.
 inline bool is_target(std::uint32_t pid) noexcept { return pid > 1 && pid <= INT32_MAX && pid != self(); }
 
+inline bool out_of_resources(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+
+inline bool is_gone(std::uint32_t pid) noexcept { return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH; }
+
+// What the regions differ in: how a process without a handle is known to be dead, and how one is signalled.
+bool is_dead(std::uint32_t pid, std::uint64_t start_time);
+bool is_stopped(std::uint32_t pid);
+int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept;
+
+inline bool Process::exited() const {
+    if (error_) { return false; }
+    if (handle_) {
+        pollfd death{handle_.descriptor(), POLLIN, 0};
+        return ::poll(&death, 1, 0) == 1;
+    }
+    return start_time_ == 0 || is_dead(pid_, start_time_);
+}
+
+inline std::error_code Process::signal(Ask ask) const {
+    const int signal = ask == Ask::leave ? SIGTERM : ask == Ask::die ? SIGKILL : 0;
+    if (error_ || !is_target(pid_)) {
+        return error_ ? error_ : std::make_error_code(std::errc::operation_not_permitted);
+    }
+    if (exited()) { return std::make_error_code(std::errc::no_such_process); }
+    if (send_signal(handle_, pid_, signal) != 0) { return system_error(errno); }
+    if (ask == Ask::leave && is_stopped(pid_)) {
+        send_signal(handle_, pid_, SIGCONT); // what is stopped gets SIGTERM only when it goes on
+    }
+    return {};
+}
+
+inline void Process::wait(const std::vector<const Process*>& processes, Milliseconds time) {
+    std::vector<pollfd> deaths;
+    for (const Process* process : processes) {
+        if (process->handle_) {
+            deaths.push_back({process->handle_.descriptor(), POLLIN, 0});
+        } else if (!process->error_) {
+            time = (std::min)(time, Milliseconds(10)); // without a handle its death is no event
+        }
+    }
+    ::poll(deaths.data(), static_cast<nfds_t>(deaths.size()), poll_time(time));
+}
+
 // Appends what can be read until the end of the file, `most` bytes or the deadline.
 inline std::error_code read_all(const Handle& file, std::string& text, std::size_t most, Clock::time_point deadline) {
     char buffer[4096];
@@ -2396,10 +2624,11 @@ inline void write_line(std::string_view line) {
     sigset_t pipe_only;
     sigset_t before;
     sigset_t pending;
-    ::sigemptyset(&pipe_only);
-    ::sigaddset(&pipe_only, SIGPIPE);
+    // (Macros on macOS: not to be qualified.)
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
     ::sigpending(&pending);
-    const bool was_pending = ::sigismember(&pending, SIGPIPE) == 1;
+    const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
     ::pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
     for (std::string_view rest = text; !rest.empty();) {
         const ssize_t size = ::write(STDERR_FILENO, rest.data(), rest.size());
@@ -2409,7 +2638,7 @@ inline void write_line(std::string_view line) {
         rest.remove_prefix(size < 0 ? 0 : static_cast<std::size_t>(size));
     }
     ::sigpending(&pending);
-    if (!was_pending && ::sigismember(&pending, SIGPIPE) == 1) {
+    if (!was_pending && sigismember(&pending, SIGPIPE) == 1) {
         int signal = 0;
         ::sigwait(&pipe_only, &signal);
     }
@@ -2435,33 +2664,31 @@ inline bool ask_on_terminal(const std::string& question, Milliseconds timeout) {
         answer += c;
     }
     answer.pop_back();
-    return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
+    return means_yes(answer);
 }
 
-inline std::vector<Holder> list_holders_by_tool(const Endpoint& endpoint, Milliseconds timeout,
-                                                std::error_code& error) {
+// What a program writes, the first of `paths` that exists: without a shell, in a clean environment, and whatever
+// SIGCHLD is set to. A status above 1 is an error; 1 is how lsof and ps say that they found nothing.
+inline std::string run_tool(const std::vector<const char*>& paths, std::vector<std::string> arguments,
+                            Milliseconds timeout, std::error_code& error) {
     const Clock::time_point deadline = deadline_after(timeout);
     const char* program = nullptr;
-    for (const char* path : {"/usr/bin/lsof", "/usr/sbin/lsof", "/usr/local/bin/lsof", "/bin/lsof", "/sbin/lsof"}) {
-        program = program == nullptr && ::access(path, X_OK) == 0 ? path : program;
-    }
+    for (const char* path : paths) { program = program == nullptr && ::access(path, X_OK) == 0 ? path : program; }
     int ends[2];
     if (program == nullptr || ::pipe(ends) != 0) {
         error = program == nullptr ? std::make_error_code(std::errc::no_such_file_or_directory) : system_error(errno);
-        return {};
+        return "";
     }
     const Handle output(ends[0]);
     Handle input(ends[1]);
     ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    std::string name = program;
-    std::string select =
-        (endpoint.transport() == Transport::tcp ? "-iTCP:" : "-iUDP:") + std::to_string(endpoint.port());
-    std::string options = "-nPlw";
-    std::string format = "-FpcuftPTn";
+    std::vector<char*> words;
+    for (std::string& argument : arguments) { words.push_back(argument.data()); }
+    words.push_back(nullptr);
     std::string locale = "LC_ALL=C";
-    char* const arguments[] = {name.data(), options.data(), select.data(), format.data(), nullptr};
-    char* const environment[] = {locale.data(), nullptr};
+    std::string zone = "TZ=UTC0";
+    char* const environment[] = {locale.data(), zone.data(), nullptr};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     ::posix_spawn_file_actions_init(&actions);
@@ -2471,20 +2698,20 @@ inline std::vector<Holder> list_holders_by_tool(const Endpoint& endpoint, Millis
     ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     sigset_t none;
     sigset_t usual;
-    ::sigemptyset(&none);
-    ::sigemptyset(&usual);
-    ::sigaddset(&usual, SIGCHLD);
-    ::sigaddset(&usual, SIGPIPE);
-    ::sigaddset(&usual, SIGTERM);
+    sigemptyset(&none);
+    sigemptyset(&usual);
+    sigaddset(&usual, SIGCHLD);
+    sigaddset(&usual, SIGPIPE);
+    sigaddset(&usual, SIGTERM);
     ::posix_spawnattr_setsigmask(&attributes, &none);
     ::posix_spawnattr_setsigdefault(&attributes, &usual);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     pid_t child = 0;
-    error = system_error(::posix_spawn(&child, program, &actions, &attributes, arguments, environment));
+    error = system_error(::posix_spawn(&child, program, &actions, &attributes, words.data(), environment));
     ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&actions);
     input = Handle();
-    if (error) { return {}; }
+    if (error) { return ""; }
     std::string text;
     constexpr std::size_t most = 16 << 20;
     error = read_all(output, text, most, deadline);
@@ -2494,27 +2721,40 @@ inline std::vector<Holder> list_holders_by_tool(const Endpoint& endpoint, Millis
     // Where SIGCHLD is ignored, or the program's handler was faster, there is no status: the output must do.
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+    if (!error && (!WIFEXITED(status) || WEXITSTATUS(status) > 1)) {
+        error = std::make_error_code(std::errc::bad_message);
+    }
+    return error ? "" : text;
+}
+
+inline std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error) {
+    const std::string select =
+        (endpoint.transport() == Transport::tcp ? "-iTCP:" : "-iUDP:") + std::to_string(endpoint.port());
+    const std::string text = run_tool(
+        {"/usr/bin/lsof", "/usr/sbin/lsof", "/usr/local/bin/lsof", "/usr/local/sbin/lsof", "/bin/lsof", "/sbin/lsof"},
+        {"lsof", "-nPlw", select, "-FpcuftPTn"}, timeout, error);
     std::vector<Socket> sockets;
     std::vector<Holder> processes;
-    // lsof returns 1 for "nothing found" as well as for an error.
-    if (!error &&
-        (!WIFEXITED(status) || WEXITSTATUS(status) > 1 || !read_lsof(text, endpoint.transport(), sockets, processes))) {
+    if (!error && !read_lsof(text, endpoint.transport(), sockets, processes)) {
         error = std::make_error_code(std::errc::bad_message);
     }
     if (error) { return {}; }
-    keep_conflicting(endpoint, sockets);
-    bool found = false;
-    for (const Socket& socket : sockets) { found = found || holds_address(socket); }
-    if (!found || !Access::host_known(endpoint)) {
-        // What lsof does not show may be in the way: another user's socket, or one that is bound and does not listen.
-        Socket unseen;
-        unseen.local = endpoint;
-        sockets.push_back(std::move(unseen));
-    }
     for (Holder& process : processes) {
         if (Holder known = identify(process.pid); known.start_time != 0) { process = std::move(known); }
     }
-    return gather(endpoint, sockets, processes);
+    return name_holders(endpoint, sockets, processes, true);
+}
+
+inline std::vector<Holder> netstat(const Endpoint&, Milliseconds, std::error_code& error) {
+    error = std::make_error_code(std::errc::function_not_supported);
+    return {};
+}
+
+inline BindErrors bind_errors() noexcept { return {EADDRINUSE, -EADDRINUSE, 0}; }
+inline bool can_ask() noexcept { return true; }
+
+inline std::string_view of_the_system(std::uint32_t pid) noexcept {
+    return pid == 1 ? "it is the first process of the system: stop the socket unit or the container instead" : "";
 }
 
 } // namespace detail::os
@@ -2539,6 +2779,15 @@ inline std::uint64_t now() noexcept {
     timespec time{};
     ::clock_gettime(CLOCK_BOOTTIME, &time);
     return static_cast<std::uint64_t>(time.tv_sec) * 1000000000 + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+inline bool exact_first() noexcept { return false; }
+
+inline std::string_view advice(Obstacle obstacle) noexcept {
+    return obstacle == Obstacle::invisible_holder ? " Look as root: ss -tulnp 'sport = :PORT'."
+           : obstacle == Obstacle::lingering_connections
+               ? " Wait, or set SO_REUSEADDR before bind, in the old and in the new server."
+               : "";
 }
 
 inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept {
@@ -2589,8 +2838,6 @@ inline std::string proc_path(std::uint32_t pid, const char* rest) {
 }
 
 inline ProcessStat stat_of(std::uint32_t pid) { return read_stat(read_file(AT_FDCWD, proc_path(pid, "stat").c_str())); }
-
-inline bool out_of_resources(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 // For facts that must not be missed: sets the error where it is ours that the text is empty.
 inline std::string read_proc(std::uint32_t pid, const char* name, std::error_code& error) {
@@ -2906,17 +3153,7 @@ inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>&
         if (before.empty() || again) { break; }
         pause(Milliseconds(50)); // a client between bind() and connect() is in nobody's way for long
     }
-    if (tcp && !Access::host_known(wanted) && !complete) {
-        for (const Socket& socket : sockets) {
-            const Reaches reach = Access::reaches(socket.local);
-            if (holds_address(socket) && reach.v4.extent != Reach::all && reach.v6.extent != Reach::all) {
-                Socket unseen; // on another address, perhaps
-                unseen.local = wanted;
-                sockets.push_back(std::move(unseen));
-                break;
-            }
-        }
-    }
+    if (!complete) { doubt_one_address(wanted, sockets); }
     return {};
 }
 
@@ -2984,8 +3221,6 @@ inline constexpr long call_pidfd_open = -1;
 inline constexpr long call_pidfd_send_signal = -1;
 #    endif
 
-inline bool is_gone(std::uint32_t pid) noexcept { return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH; }
-
 inline Process::Process(std::uint32_t pid) : pid_(pid) {
     if (!is_target(pid)) {
         error_ = std::make_error_code(std::errc::operation_not_permitted);
@@ -3000,110 +3235,896 @@ inline Process::Process(std::uint32_t pid) : pid_(pid) {
     }
 }
 
-inline bool Process::exited() const {
-    if (error_) { return false; }
-    if (handle_) {
-        pollfd death{handle_.descriptor(), POLLIN, 0};
-        return ::poll(&death, 1, 0) == 1;
-    }
-    if (start_time_ == 0) { return true; }
-    const ProcessStat stat = stat_of(pid_);
-    if (stat.start_time == 0) { return is_gone(pid_); }
-    return stat.start_time != start_time_ || ((stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1);
+inline bool is_dead(std::uint32_t pid, std::uint64_t start_time) {
+    const ProcessStat stat = stat_of(pid);
+    if (stat.start_time == 0) { return is_gone(pid); }
+    return stat.start_time != start_time || ((stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1);
 }
 
-inline std::error_code Process::signal(Ask ask) const {
-    const int signal = ask == Ask::leave ? SIGTERM : ask == Ask::die ? SIGKILL : 0;
-    const auto send = [&](int number) {
-        return (handle_ ? static_cast<int>(::syscall(call_pidfd_send_signal, handle_.descriptor(), number, nullptr, 0))
-                        : ::kill(static_cast<pid_t>(pid_), number)) == 0
-                   ? std::error_code()
-                   : system_error(errno);
-    };
-    if (error_ || !is_target(pid_)) {
-        return error_ ? error_ : std::make_error_code(std::errc::operation_not_permitted);
-    }
-    if (exited()) { return std::make_error_code(std::errc::no_such_process); }
-    const std::error_code error = send(signal);
-    if (!error && ask == Ask::leave && stat_of(pid_).state == 'T') {
-        send(SIGCONT); // what is stopped gets SIGTERM only when it goes on
-    }
-    return error;
-}
+inline bool is_stopped(std::uint32_t pid) { return stat_of(pid).state == 'T'; }
 
-inline void Process::wait(const std::vector<const Process*>& processes, Milliseconds time) {
-    std::vector<pollfd> deaths;
-    for (const Process* process : processes) {
-        if (process->handle_) {
-            deaths.push_back({process->handle_.descriptor(), POLLIN, 0});
-        } else if (!process->error_) {
-            time = (std::min)(time, Milliseconds(10)); // without a handle its death is no event
-        }
-    }
-    ::poll(deaths.data(), deaths.size(), poll_time(time));
+inline int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept {
+    return handle ? static_cast<int>(::syscall(call_pidfd_send_signal, handle.descriptor(), number, nullptr, 0))
+                  : ::kill(static_cast<pid_t>(pid), number);
 }
 
 } // namespace detail::os
 #endif // Linux
 
-// 15  macOS, Windows, other POSIX systems: not yet ////////////////////////////////////////////////////////////////////
+// 15  macOS ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-#if !defined(__linux__)
+#if defined(__APPLE__)
 namespace detail::os {
 
-inline std::uint64_t now() noexcept { return 0; }
-inline bool started_after(const Holder&, std::uint64_t) noexcept { return true; }
-inline std::vector<Holder> list_holders(const Endpoint&, std::error_code& error) {
-    error = std::make_error_code(std::errc::function_not_supported);
+// Microseconds since 1970, the clock of pbi_start_tvsec and pbi_start_tvusec.
+inline std::uint64_t now() noexcept {
+    const auto time = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count());
+}
+inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept { return holder.start_time > moment; }
+
+// in_pcbbind in bsd/netinet/in_pcb.c: with SO_REUSEADDR only a socket on the very address is in the way.
+inline bool exact_first() noexcept { return true; }
+
+inline std::string_view advice(Obstacle obstacle) noexcept {
+    return obstacle == Obstacle::invisible_holder        ? " Look as root: sudo lsof -nP -i :PORT."
+           : obstacle == Obstacle::lingering_connections ? " Wait, or set SO_REUSEADDR before bind in the new server."
+                                                         : "";
+}
+
+// A list that `call(buffer, bytes)` fills with whole entries, cutting it without a word where it does not fit. False
+// with errno if it cannot be had; the functions of libproc return 0 then (libsyscall/wrappers/libproc/libproc.c).
+template <class T, class Call> bool whole_list(std::vector<T>& entries, Call call) {
+    for (entries.resize(128);; entries.resize(entries.size() * 2)) {
+        errno = 0;
+        const std::size_t room = entries.size() * sizeof(T);
+        const int size = call(entries.data(), static_cast<int>(room));
+        if (size > 0 && static_cast<std::size_t>(size) >= room) { continue; }
+        entries.resize(static_cast<std::size_t>(size > 0 ? size : 0) / sizeof(T));
+        return size > 0 || errno == 0;
+    }
+}
+
+template <class Info> bool process_info(std::uint32_t pid, int flavor, Info& info) noexcept {
+    return ::proc_pidinfo(static_cast<int>(pid), flavor, 0, &info, sizeof info) == static_cast<int>(sizeof info);
+}
+
+// A socket as the kernel describes it, if it is one of this transport with a local port.
+inline bool read_socket(const socket_info& info, Transport transport, Socket& socket) {
+    const bool tcp = transport == Transport::tcp;
+    if (info.soi_protocol != (tcp ? 6 : 17) || info.soi_kind != (tcp ? SOCKINFO_TCP : SOCKINFO_IN)) { return false; }
+    const in_sockinfo& in = tcp ? info.soi_proto.pri_tcp.tcpsi_ini : info.soi_proto.pri_in;
+    const auto in_host_order = [](int port) { // in network order, in the low half of an int
+        const auto low = static_cast<std::uint16_t>(port);
+        unsigned char bytes[2];
+        std::memcpy(bytes, &low, sizeof bytes);
+        return static_cast<std::uint16_t>(bytes[0] * 256U + bytes[1]);
+    };
+    const bool v6 = (in.insi_vflag & INI_IPV6) != 0;
+    Address address = v4_any;
+    if (v6) {
+        std::memcpy(address.bytes, &in.insi_laddr.ina_6, sizeof address.bytes);
+    } else {
+        std::memcpy(address.bytes + 12, &in.insi_laddr.ina_46.i46a_addr4, 4);
+    }
+    const bool alone = in.insi_fport == 0;
+    const int state = tcp ? info.soi_proto.pri_tcp.tcpsi_state : TSI_S_CLOSED;
+    socket.local =
+        Access::endpoint(v6, address, in_host_order(in.insi_lport), transport, 0, (in.insi_vflag & INI_IPV4) == 0);
+    socket.state = state == TSI_S_LISTEN            ? State::listening
+                   : state == TSI_S_CLOSED && alone ? State::bound
+                                                    : State::connected;
+    socket.inode = info.soi_so;
+    return socket.local.port() != 0;
+}
+
+// Appends the sockets of a process, those parked in a Mach port as well. False if it does not let us look.
+inline bool list_sockets(std::uint32_t pid, const Endpoint& wanted, std::vector<Socket>& sockets) {
+    const int process = static_cast<int>(pid);
+    const auto take_in = [&](const socket_fdinfo& info, int size) {
+        Socket socket;
+        socket.pid = pid;
+        if (size == static_cast<int>(sizeof info) && read_socket(info.psi, wanted.transport(), socket) &&
+            socket.local.port() == wanted.port()) {
+            sockets.push_back(std::move(socket));
+        }
+    };
+    std::vector<proc_fdinfo> files;
+    if (!whole_list(
+            files, [&](void* buffer, int size) { return ::proc_pidinfo(process, PROC_PIDLISTFDS, 0, buffer, size); })) {
+        return errno == ESRCH;
+    }
+    socket_fdinfo info{};
+    for (const proc_fdinfo& file : files) {
+        if (file.proc_fdtype != PROX_FDTYPE_SOCKET) { continue; }
+        take_in(info, ::proc_pidfdinfo(process, file.proc_fd, PROC_PIDFDSOCKETINFO, &info, sizeof info));
+    }
+    std::vector<proc_fileportinfo> ports;
+    whole_list(ports,
+               [&](void* buffer, int size) { return ::proc_pidinfo(process, PROC_PIDLISTFILEPORTS, 0, buffer, size); });
+    for (const proc_fileportinfo& port : ports) {
+        if (port.proc_fdtype != PROX_FDTYPE_SOCKET) { continue; }
+        take_in(info,
+                ::proc_pidfileportinfo(process, port.proc_fileport, PROC_PIDFILEPORTSOCKETINFO, &info, sizeof info));
+    }
+    return true;
+}
+
+// The sockets of all processes. `blind`: some did not let us look.
+inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>& sockets, bool& blind) {
+    std::vector<int> pids;
+    if (!whole_list(pids, [](void* buffer, int size) { return ::proc_listpids(PROC_ALL_PIDS, 0, buffer, size); })) {
+        return system_error(errno);
+    }
+    for (const int pid : pids) {
+        if (pid > 0 && !list_sockets(static_cast<std::uint32_t>(pid), wanted, sockets)) {
+            if (out_of_resources(errno)) { return system_error(errno); }
+            blind = true;
+        }
+    }
     return {};
 }
-inline bool held(const Endpoint&) { return false; }
-inline bool holds(std::uint32_t, const Endpoint&, std::error_code& error) {
-    error = std::make_error_code(std::errc::function_not_supported);
-    return false;
+
+inline std::string command_line(std::uint32_t pid) {
+    int name[] = {CTL_KERN, KERN_PROCARGS2, static_cast<int>(pid)};
+    std::string text(std::size_t{1} << 20, '\0'); // ARG_MAX
+    std::size_t size = text.size();
+    std::int32_t count = 0;
+    if (::sysctl(name, 3, text.data(), &size, nullptr, 0) != 0 || size < sizeof count) { return ""; }
+    std::memcpy(&count, text.data(), sizeof count);
+    text.resize(size);
+    // The number of arguments, the program's path, zeros, and the arguments, each with a zero at its end.
+    std::size_t begin = text.find_first_not_of('\0', text.find('\0', sizeof count));
+    std::string line;
+    for (; count > 0 && begin < text.size(); --count) {
+        const std::string_view argument = std::string_view(text).substr(begin, text.find('\0', begin) - begin);
+        line += (line.empty() ? "" : " ") + std::string(argument);
+        begin += argument.size() + 1;
+    }
+    return line;
 }
-inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() { return {1024, 65535}; }
-inline Holder identify(std::uint32_t) { return {}; }
-inline std::uint32_t parent(std::uint32_t, std::error_code&) { return 0; }
+
+inline Holder identify(std::uint32_t pid) {
+    Holder holder;
+    proc_bsdinfo info{};
+    proc_bsdshortinfo brief{}; // of anybody's process, without its start time
+    if (process_info(pid, PROC_PIDTBSDINFO, info)) {
+        holder.start_time = info.pbi_start_tvsec * 1000000 + info.pbi_start_tvusec;
+        holder.name = info.pbi_name[0] != '\0' ? info.pbi_name : info.pbi_comm;
+        holder.user = std::to_string(info.pbi_uid);
+    } else if (process_info(pid, PROC_PIDT_SHORTBSDINFO, brief)) {
+        holder.name = brief.pbsi_comm;
+        holder.user = std::to_string(brief.pbsi_uid);
+    } else {
+        return holder;
+    }
+    holder.pid = pid;
+    char path[PROC_PIDPATHINFO_MAXSIZE];
+    const int size = ::proc_pidpath(static_cast<int>(pid), path, sizeof path);
+    holder.executable.assign(path, static_cast<std::size_t>(size > 0 ? size : 0));
+    holder.command_line = command_line(pid).substr(0, 4096);
+    return holder;
+}
+
+inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
+    std::vector<Socket> sockets;
+    bool blind = false;
+    error = list_sockets(endpoint, sockets, blind);
+    keep_conflicting(endpoint, sockets);
+    const auto bound_only = [&](const Socket& socket) {
+        return endpoint.transport() == Transport::tcp && socket.state == State::bound;
+    };
+    if (!error && any_of(sockets, bound_only)) {
+        pause(Milliseconds(50)); // a client between bind() and connect() is in nobody's way for long
+        const std::vector<Socket> before = std::exchange(sockets, {});
+        error = list_sockets(endpoint, sockets, blind);
+        keep_if(sockets, [&](const Socket& socket) {
+            return !bound_only(socket) || any_of(before, [&](const Socket& old) {
+                return bound_only(old) && old.pid == socket.pid && old.inode == socket.inode;
+            });
+        });
+    }
+    if (error) { return {}; }
+    std::vector<Holder> processes;
+    for (const Socket& socket : sockets) {
+        const auto is_it = [&](const Holder& known) { return known.pid == socket.pid; };
+        if (any_of(processes, is_it)) { continue; }
+        processes.push_back(identify(socket.pid));
+        processes.back().pid = socket.pid;
+    }
+    return name_holders(endpoint, sockets, processes, blind);
+}
+
+inline bool held(const Endpoint& endpoint) {
+    std::vector<Socket> sockets;
+    bool blind = false;
+    const std::error_code error = list_sockets(endpoint, sockets, blind);
+    keep_conflicting(endpoint, sockets);
+    return !error && any_of(sockets, [&](const Socket& socket) {
+        return socket.state == (endpoint.transport() == Transport::tcp ? State::listening : State::bound);
+    });
+}
+
+inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
+    std::vector<Socket> sockets;
+    if (!list_sockets(pid, socket, sockets)) { error = system_error(errno); }
+    return any_of(sockets, [&](const Socket& row) { return holds_address(row) && same_address(row.local, socket); });
+}
+
+inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() {
+    std::pair<std::uint16_t, std::uint16_t> range{1024, 65535}; // unknown: it may be any
+    int first = 0;
+    int last = 0;
+    std::size_t size = sizeof first;
+    if (::sysctlbyname("net.inet.ip.portrange.first", &first, &size, nullptr, 0) == 0 &&
+        ::sysctlbyname("net.inet.ip.portrange.last", &last, &size, nullptr, 0) == 0 && first > 0 && first <= last &&
+        last <= 65535) {
+        range = {static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)};
+    }
+    return range;
+}
+
+// A process under a debugger is the debugger's child here: it is found among the ancestors.
 inline std::uint32_t tracer(std::error_code&) { return 0; }
-inline bool on_terminal(std::uint32_t, std::error_code&) { return true; }
-inline bool same_executable(std::uint32_t) { return false; }
-inline bool same_command_line(std::uint32_t) { return false; }
-inline bool same_user(std::uint32_t) { return false; }
 inline bool isolated(std::uint32_t, std::error_code&) { return false; }
 inline std::string service(std::uint32_t, std::error_code&) { return ""; }
 
-inline Process::Process(std::uint32_t pid)
-    : pid_(pid), error_(std::make_error_code(std::errc::function_not_supported)) {}
-inline bool Process::exited() const { return false; }
-inline std::error_code Process::signal(Ask) const { return error_; }
-inline void Process::wait(const std::vector<const Process*>&, Milliseconds time) { pause(time); }
-
-#    if !ADDR_IN_USE_OS_POSIX()
-inline int last_error() noexcept { return errno; }
-inline void last_error(int value) noexcept { errno = value; }
-inline Handle::~Handle() = default;
-inline std::uint32_t self() noexcept { return 0; }
-inline bool privileged() noexcept { return false; }
-inline void pause(Milliseconds) noexcept {}
-inline std::vector<Holder> list_holders_by_tool(const Endpoint& endpoint, Milliseconds, std::error_code& error) {
-    return list_holders(endpoint, error);
+inline std::uint32_t parent(std::uint32_t pid, std::error_code& error) {
+    proc_bsdshortinfo info{};
+    errno = 0;
+    const bool known = process_info(pid, PROC_PIDT_SHORTBSDINFO, info);
+    if (!known && errno != ESRCH) { error = system_error(errno); }
+    return known ? info.pbsi_ppid : 0;
 }
-inline bool ask_on_terminal(const std::string&, Milliseconds) { return false; }
+
+inline bool on_terminal(std::uint32_t pid, std::error_code&) {
+    proc_bsdinfo info{};
+    return !process_info(pid, PROC_PIDTBSDINFO, info) || info.e_tdev != UINT32_MAX; // NODEV
+}
+
+inline bool same_user(std::uint32_t pid) {
+    proc_bsdinfo info{};
+    const uid_t user = ::geteuid();
+    return process_info(pid, PROC_PIDTBSDINFO, info) && info.pbi_uid == user && info.pbi_ruid == user &&
+           info.pbi_svuid == user;
+}
+
+// The path alone: what file a process runs after its path was given to another one, the system does not tell.
+inline bool same_executable(std::uint32_t pid) {
+    const std::string ours = identify(self()).executable;
+    return !ours.empty() && ours == identify(pid).executable && same_user(pid);
+}
+
+inline bool same_command_line(std::uint32_t pid) {
+    const std::string ours = command_line(self());
+    return !ours.empty() && ours == command_line(pid);
+}
+
+// A kqueue that is told of the death of exactly this process; the event waits there, so that poll() sees it for ever.
+inline Process::Process(std::uint32_t pid) : pid_(pid) {
+    if (!is_target(pid)) {
+        error_ = std::make_error_code(std::errc::operation_not_permitted);
+        return;
+    }
+    handle_ = Handle(::kqueue());
+    struct kevent death {};
+    EV_SET(&death, pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, nullptr);
+    if (!handle_ || ::kevent(handle_.descriptor(), &death, 1, nullptr, 0, nullptr) != 0) {
+        if (errno != ESRCH) { error_ = system_error(errno); } // of a zombie too: it holds nothing any more
+        handle_ = Handle();
+    }
+}
+
+inline bool is_dead(std::uint32_t, std::uint64_t) { return true; } // without a handle it was dead at once
+
+inline bool is_stopped(std::uint32_t pid) {
+    constexpr std::uint32_t stopped = 4; // SSTOP, sys/proc.h
+    proc_bsdshortinfo info{};
+    return process_info(pid, PROC_PIDT_SHORTBSDINFO, info) && info.pbsi_status == stopped;
+}
+
+inline int send_signal(const Handle&, std::uint32_t pid, int number) noexcept {
+    return ::kill(static_cast<pid_t>(pid), number);
+}
+
+} // namespace detail::os
+#endif // macOS
+
+// 16  other POSIX systems: lsof, ps and kill //////////////////////////////////////////////////////////////////////////
+
+#if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
+namespace detail::os {
+
+inline constexpr Milliseconds tool_time{5000};
+
+// Whole seconds since 1970, as ps tells when a process started.
+inline std::uint64_t now() noexcept { return static_cast<std::uint64_t>(::time(nullptr)); }
+inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept { return holder.start_time > moment; }
+inline bool exact_first() noexcept { return true; }
+
+inline std::string_view advice(Obstacle obstacle) noexcept {
+    return obstacle == Obstacle::invisible_holder        ? " Look as root: lsof -nP -i :PORT."
+           : obstacle == Obstacle::lingering_connections ? " Wait, or set SO_REUSEADDR before bind in the new server."
+                                                         : "";
+}
+
+// What ps says of a process in one word each, and its start in five: parent, three users, terminal, state, start, name.
+struct PsLine {
+    std::uint32_t parent = 0;
+    std::string users[3];
+    std::string terminal;
+    std::string state;
+    std::uint64_t start_time = 0;
+    std::string name;
+};
+
+inline PsLine ps(std::uint32_t pid, std::error_code& error) {
+    const std::string text =
+        run_tool({"/bin/ps", "/usr/bin/ps"},
+                 {"ps", "-o", "ppid=", "-o", "uid=", "-o", "ruid=", "-o", "svuid=", "-o", "tty=", "-o", "stat=", "-o",
+                  "lstart=", "-o", "comm=", "-p", std::to_string(pid)},
+                 tool_time, error);
+    PsLine line;
+    std::string_view rest(text);
+    rest = take_line(rest);
+    std::string_view parent = take_word(rest);
+    take_number(parent, line.parent);
+    for (std::string& user : line.users) { user = take_word(rest); }
+    line.terminal = take_word(rest);
+    line.state = take_word(rest);
+    std::string start;
+    for (int word = 0; word < 5; ++word) { start += std::string(take_word(rest)) + ' '; }
+    std::tm time{};
+    if (::strptime(start.c_str(), "%a %b %d %H:%M:%S %Y", &time) != nullptr) {
+        line.start_time = static_cast<std::uint64_t>(::timegm(&time));
+    }
+    line.name = base_name(rest.substr((std::min)(rest.size(), rest.find_first_not_of(' '))));
+    return line;
+}
+
+inline PsLine ps(std::uint32_t pid) {
+    std::error_code error;
+    return ps(pid, error);
+}
+
+inline Holder identify(std::uint32_t pid) {
+    Holder holder;
+    if (const PsLine line = ps(pid); line.start_time != 0) {
+        holder.pid = pid;
+        holder.start_time = line.start_time;
+        holder.name = line.name;
+        holder.user = line.users[0];
+    }
+    return holder;
+}
+
+inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
+    return lsof(endpoint, tool_time, error);
+}
+inline bool held(const Endpoint& endpoint) {
+    std::error_code error;
+    return any_of(list_holders(endpoint, error), [](const Holder& holder) { return holder.pid != 0; });
+}
+inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
+    return any_of(list_holders(socket, error), [&](const Holder& holder) {
+        return holder.pid == pid && holds_address(holder) && same_address(holder.socket, socket);
+    });
+}
+inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() { return {1024, 65535}; }
+
+inline std::uint32_t tracer(std::error_code&) { return 0; }
+inline bool isolated(std::uint32_t, std::error_code&) { return false; }
+inline std::string service(std::uint32_t, std::error_code&) { return ""; }
+inline std::uint32_t parent(std::uint32_t pid, std::error_code& error) { return ps(pid, error).parent; }
+inline bool on_terminal(std::uint32_t pid, std::error_code& error) {
+    const PsLine line = ps(pid, error);
+    return line.terminal != "?" && line.terminal != "-" && line.terminal != "??";
+}
+inline bool same_user(std::uint32_t pid) {
+    const PsLine line = ps(pid);
+    const std::string user = std::to_string(::geteuid());
+    return line.users[0] == user && line.users[1] == user && line.users[2] == user;
+}
+// Neither is told reliably on every one of these systems: fewer kills.
+inline bool same_executable(std::uint32_t) { return false; }
+inline bool same_command_line(std::uint32_t) { return false; }
+
+inline Process::Process(std::uint32_t pid) : pid_(pid) {
+    if (!is_target(pid)) {
+        error_ = std::make_error_code(std::errc::operation_not_permitted);
+        return;
+    }
+    start_time_ = ps(pid).start_time;
+    if (start_time_ == 0 && !is_gone(pid)) { error_ = std::make_error_code(std::errc::permission_denied); }
+}
+inline bool is_dead(std::uint32_t pid, std::uint64_t start_time) {
+    const PsLine line = ps(pid);
+    if (line.start_time == 0) { return is_gone(pid); }
+    return line.start_time != start_time || line.state.substr(0, 1) == "Z";
+}
+inline bool is_stopped(std::uint32_t pid) { return ps(pid).state.substr(0, 1) == "T"; }
+inline int send_signal(const Handle&, std::uint32_t pid, int number) noexcept {
+    return ::kill(static_cast<pid_t>(pid), number);
+}
+
+} // namespace detail::os
+#endif // other POSIX systems
+
+// 17  Windows /////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+#if defined(_WIN32)
+namespace detail::os {
+
+// From the SDK's headers, which a user may not want: what is needed is declared before the namespace. Handles that are
+// null or -1 are none.
+inline Handle owned(void* handle) noexcept {
+    return Handle(handle == nullptr ? -1 : reinterpret_cast<std::intptr_t>(handle));
+}
+inline void* raw(const Handle& handle) noexcept { return reinterpret_cast<void*>(handle.value()); }
+
+inline int last_error() noexcept { return static_cast<int>(::GetLastError()); }
+inline void last_error(int value) noexcept { ::SetLastError(static_cast<unsigned long>(value)); }
+inline std::error_code last_system_error() noexcept { return system_error(last_error()); }
+
+inline Handle::~Handle() {
+    if (value_ != -1) {
+        const KeepLastError keep;
+        ::CloseHandle(reinterpret_cast<void*>(value_));
+    }
+}
+
+inline constexpr unsigned long no_such_process = 87; // ERROR_INVALID_PARAMETER, what OpenProcess says of a free pid
+
+// WSAEADDRINUSE; libuv's UV_EADDRINUSE, which is not the negated number here; WSAEACCES: taken with
+// SO_EXCLUSIVEADDRUSE, or kept by the system ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE").
+inline BindErrors bind_errors() noexcept { return {10048, -4091, 10013}; }
+inline bool exact_first() noexcept { return true; }
+inline bool can_ask() noexcept { return false; } // there is no SIGTERM for another console's program
+
+inline std::string_view advice(Obstacle obstacle) noexcept {
+    return obstacle == Obstacle::invisible_holder ? " Look as administrator: netstat -ano | findstr :PORT."
+           : obstacle == Obstacle::reserved_port
+               ? " See netsh int ipv4 show excludedportrange tcp, and netsh http show servicestate."
+               : "";
+}
+
+inline std::uint32_t self() noexcept { return static_cast<std::uint32_t>(::GetCurrentProcessId()); }
+inline bool privileged() noexcept { return false; } // asked only where a socket shows its user
+inline void pause(Milliseconds time) noexcept { ::Sleep(static_cast<unsigned long>(time.count())); }
+
+// Steps of 100 ns since 1601, as GetProcessTimes tells when a process started.
+inline std::uint64_t now() noexcept {
+    using Steps = std::chrono::duration<std::int64_t, std::ratio<1, 10000000>>;
+    const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<Steps>(since_1970).count()) + 116444736000000000U;
+}
+inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept { return holder.start_time > moment; }
+
+// A function of a library of the system's own, by name: nothing to link, and no library of that name from elsewhere.
+template <class Function> Function load(const char* library, const char* name) noexcept {
+    constexpr unsigned long search_system32 = 0x800;
+    HINSTANCE__* const module = ::LoadLibraryExA(library, nullptr, search_system32);
+    return module == nullptr ? nullptr
+                             : reinterpret_cast<Function>(reinterpret_cast<void (*)()>(::GetProcAddress(module, name)));
+}
+
+inline std::string utf8(const wchar_t* text, std::size_t size) {
+    constexpr unsigned code_page = 65001; // CP_UTF8
+    std::string result(size * 3, '\0');
+    const int length = ::WideCharToMultiByte(code_page, 0, text, static_cast<int>(size), result.data(),
+                                             static_cast<int>(result.size()), nullptr, nullptr);
+    result.resize(static_cast<std::size_t>(length > 0 ? length : 0));
+    return result;
+}
+
+struct ProcessEntry { // PROCESSENTRY32W
+    unsigned long size;
+    unsigned long usage;
+    unsigned long pid;
+    std::uintptr_t heap;
+    unsigned long module;
+    unsigned long threads;
+    unsigned long parent;
+    long priority;
+    unsigned long flags;
+    wchar_t name[260];
+};
+static_assert(sizeof(ProcessEntry) == (sizeof(void*) == 8 ? 568 : 556));
+
+// All processes. The parent of one may be dead, and its pid another's by now.
+inline std::vector<ProcessEntry> all_processes(std::error_code& error) {
+    constexpr unsigned long of_processes = 2; // TH32CS_SNAPPROCESS
+    std::vector<ProcessEntry> entries;
+    const Handle snapshot = owned(::CreateToolhelp32Snapshot(of_processes, 0));
+    ProcessEntry entry{};
+    entry.size = sizeof entry;
+    auto* const pointer = reinterpret_cast<tagPROCESSENTRY32W*>(&entry);
+    if (!snapshot || ::Process32FirstW(raw(snapshot), pointer) == 0) {
+        error = last_system_error();
+        return entries;
+    }
+    do { entries.push_back(entry); } while (::Process32NextW(raw(snapshot), pointer) != 0);
+    return entries;
+}
+
+inline std::string name_of(const ProcessEntry& entry) {
+    return utf8(entry.name, std::char_traits<wchar_t>::length(entry.name));
+}
+
+inline Handle open_process(std::uint32_t pid, unsigned long more_rights = 0) noexcept {
+    constexpr unsigned long query = 0x1000; // PROCESS_QUERY_LIMITED_INFORMATION
+    return owned(::OpenProcess(query | more_rights, 0, pid));
+}
+
+inline std::uint64_t start_time(const Handle& process) noexcept {
+    std::uint64_t times[4] = {}; // of its creation, its exit, in the kernel and outside
+    const auto time = [&](int i) { return reinterpret_cast<_FILETIME*>(&times[i]); };
+    return process && ::GetProcessTimes(raw(process), time(0), time(1), time(2), time(3)) != 0 ? times[0] : 0;
+}
+
+inline std::string executable(const Handle& process) {
+    std::wstring path(32768, L'\0');
+    auto size = static_cast<unsigned long>(path.size());
+    return process && ::QueryFullProcessImageNameW(raw(process), 0, path.data(), &size) != 0 ? utf8(path.data(), size)
+                                                                                             : "";
+}
+
+// Since Windows 8.1; empty before.
+inline std::string command_line(const Handle& process) {
+    using Query = long(__stdcall*)(void*, int, void*, unsigned long, unsigned long*);
+    struct Text { // UNICODE_STRING, with its characters behind it
+        unsigned short size;
+        unsigned short room;
+        const wchar_t* characters;
+    };
+    const auto query = load<Query>("ntdll.dll", "NtQueryInformationProcess");
+    constexpr int of_command_line = 60;           // ProcessCommandLineInformation
+    std::vector<unsigned char> buffer(66 * 1024); // the size is 16 bits
+    Text text{};
+    if (!process || query == nullptr ||
+        query(raw(process), of_command_line, buffer.data(), static_cast<unsigned long>(buffer.size()), nullptr) < 0) {
+        return "";
+    }
+    std::memcpy(&text, buffer.data(), sizeof text);
+    return utf8(text.characters, text.size / sizeof(wchar_t));
+}
+
+// The user's security identifier, "S-1-5-21-...", as its parts are laid out (SID, winnt.h).
+inline std::string user(const Handle& process) {
+    using OpenToken = int(__stdcall*)(void*, unsigned long, void**);
+    using TokenFacts = int(__stdcall*)(void*, int, void*, unsigned long, unsigned long*);
+    const auto open_token = load<OpenToken>("advapi32.dll", "OpenProcessToken");
+    const auto token_facts = load<TokenFacts>("advapi32.dll", "GetTokenInformation");
+    constexpr unsigned long query = 8; // TOKEN_QUERY
+    constexpr int of_user = 1;         // TokenUser
+    void* handle = nullptr;
+    alignas(8) unsigned char facts[256];
+    unsigned long size = 0;
+    if (!process || open_token == nullptr || token_facts == nullptr || open_token(raw(process), query, &handle) == 0) {
+        return "";
+    }
+    const Handle token = owned(handle);
+    if (token_facts(raw(token), of_user, facts, sizeof facts, &size) == 0) { return ""; }
+    const auto* const sid = read_bytes<const unsigned char*>(facts);
+    std::uint64_t authority = 0;
+    for (int i = 2; i < 8; ++i) { authority = authority * 256 + sid[i]; }
+    std::string text = "S-" + std::to_string(sid[0]) + '-' + std::to_string(authority);
+    for (std::size_t i = 0; i < sid[1]; ++i) {
+        text += '-' + std::to_string(read_bytes<std::uint32_t>(sid + 8 + 4 * i));
+    }
+    return text;
+}
+
+inline Holder identify(std::uint32_t pid) {
+    Holder holder;
+    std::error_code error;
+    for (const ProcessEntry& entry : all_processes(error)) {
+        if (entry.pid != pid) { continue; }
+        const Handle process = open_process(pid);
+        holder.pid = pid;
+        holder.start_time = start_time(process);
+        holder.name = name_of(entry);
+        holder.executable = executable(process);
+        holder.command_line = command_line(process).substr(0, 4096);
+        holder.user = user(process);
+    }
+    return holder;
+}
+
+inline std::error_code read_table(const Endpoint& wanted, bool v6, bool only_listening, std::vector<Socket>& sockets) {
+    using Function = unsigned long(__stdcall*)(void*, unsigned long*, int, unsigned long, int, unsigned long);
+    const bool tcp = wanted.transport() == Transport::tcp;
+    const auto function = load<Function>("iphlpapi.dll", tcp ? "GetExtendedTcpTable" : "GetExtendedUdpTable");
+    if (function == nullptr) { return last_system_error(); }
+    constexpr unsigned long too_small = 122; // ERROR_INSUFFICIENT_BUFFER
+    constexpr unsigned long no_such_family = 50;
+    std::vector<unsigned char> table;
+    unsigned long size = 4096;
+    unsigned long error = too_small;
+    for (int tries = 0; tries < 10 && error == too_small; ++tries, size += size / 4) { // it grows while we look
+        table.resize(size);
+        // TCP_TABLE_OWNER_PID_LISTENER, TCP_TABLE_OWNER_PID_ALL, UDP_TABLE_OWNER_PID
+        error = function(table.data(), &size, 0, v6 ? 23 : 2, !tcp ? 1 : only_listening ? 3 : 5, 0);
+    }
+    if (error == 0) { read_ip_table(table.data(), table.size(), wanted, v6, sockets); }
+    return error == 0 || (v6 && error == no_such_family) ? std::error_code() : system_error(static_cast<int>(error));
+}
+
+inline std::error_code read_tables(const Endpoint& wanted, bool only_listening, std::vector<Socket>& sockets) {
+    const std::error_code error = read_table(wanted, false, only_listening, sockets);
+    return error ? error : read_table(wanted, true, only_listening, sockets);
+}
+
+// The table names who made a socket. When that process is dead, a child that inherited the socket holds it, and no
+// function tells which.
+inline std::string heirs(std::uint32_t dead, const std::vector<ProcessEntry>& processes) {
+    std::string text = "the process " + std::to_string(dead) + " that made it is dead";
+    for (const ProcessEntry& entry : processes) {
+        if (entry.parent == dead) {
+            text += ", its child " + name_of(entry) + " (pid " + std::to_string(entry.pid) + ") may";
+        }
+    }
+    return text;
+}
+
+inline std::vector<Holder> name_owners(const Endpoint& endpoint, std::vector<Socket>& sockets, std::error_code& error) {
+    keep_conflicting(endpoint, sockets);
+    doubt_one_address(endpoint, sockets);
+    std::vector<Holder> processes;
+    for (Socket& socket : sockets) {
+        const auto is_it = [&](const Holder& known) { return known.pid == socket.pid; };
+        if (socket.pid == 0 || any_of(processes, is_it)) { continue; }
+        Holder holder = identify(socket.pid);
+        if (holder.pid == 0) {
+            holder.name = heirs(socket.pid, all_processes(error));
+            socket.pid = 0;
+        }
+        processes.push_back(std::move(holder));
+    }
+    return error ? std::vector<Holder>() : gather(endpoint, sockets, processes);
+}
+
+inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
+    std::vector<Socket> sockets;
+    error = read_tables(endpoint, false, sockets);
+    return error ? std::vector<Holder>() : name_owners(endpoint, sockets, error);
+}
+
+inline bool held(const Endpoint& endpoint) {
+    std::vector<Socket> sockets;
+    const std::error_code error = read_tables(endpoint, true, sockets);
+    keep_conflicting(endpoint, sockets);
+    return !error && any_of(sockets, [](const Socket& socket) { return holds_address(socket); });
+}
+
+inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
+    std::vector<Socket> sockets;
+    error = read_tables(socket, true, sockets);
+    return !error && any_of(sockets, [&](const Socket& row) {
+        return row.pid == pid && holds_address(row) && same_address(row.local, socket);
+    });
+}
+
+inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() { return {1024, 65535}; } // no function tells
+
+inline std::string_view of_the_system(std::uint32_t pid) noexcept {
+    using Critical = int(__stdcall*)(void*, int*);
+    if (pid <= 4) { return "it is Windows itself (http.sys, file sharing): see netsh http show servicestate"; }
+    const auto is_critical = load<Critical>("kernel32.dll", "IsProcessCritical"); // since Windows 8.1
+    const Handle process = open_process(pid);
+    int critical = 0;
+    return process && is_critical != nullptr && is_critical(raw(process), &critical) != 0 && critical != 0
+               ? "Windows stops without it"
+               : "";
+}
+
+inline std::uint32_t parent(std::uint32_t pid, std::error_code& error) {
+    for (const ProcessEntry& entry : all_processes(error)) {
+        const std::uint64_t older = entry.pid == pid ? start_time(open_process(entry.parent)) : 0;
+        if (older != 0 && older <= start_time(open_process(pid))) { return entry.parent; }
+    }
+    return 0;
+}
+
+inline std::string service(std::uint32_t pid, std::error_code& error) {
+    const Holder above = identify(parent(pid, error));
+    return above.name == "services.exe" ? "services.exe/" + executable(open_process(pid)) : "";
+}
+
+inline std::uint32_t tracer(std::error_code&) { return 0; } // no function tells who it is; as a rule an ancestor
+inline bool on_terminal(std::uint32_t, std::error_code&) { return true; }
+inline bool isolated(std::uint32_t, std::error_code&) { return false; }
+
+inline bool same_user(std::uint32_t pid) {
+    const std::string ours = user(open_process(self()));
+    return !ours.empty() && ours == user(open_process(pid));
+}
+// A running program's file cannot be replaced here: one path is one file.
+inline bool same_executable(std::uint32_t pid) {
+    const std::string ours = executable(open_process(self()));
+    return !ours.empty() && ours == executable(open_process(pid));
+}
+inline bool same_command_line(std::uint32_t pid) {
+    const std::string ours = command_line(open_process(self()));
+    return !ours.empty() && ours == command_line(open_process(pid));
+}
+
+// An open process keeps its pid, so that the second handle below is of the same one ("Process Handles and
+// Identifiers").
+inline Process::Process(std::uint32_t pid) : pid_(pid) {
+    constexpr unsigned long synchronize = 0x100000;
+    if (pid <= 4 || pid == self()) {
+        error_ = std::make_error_code(std::errc::operation_not_permitted);
+        return;
+    }
+    handle_ = open_process(pid, synchronize);
+    if (!handle_ && ::GetLastError() != no_such_process) { error_ = last_system_error(); }
+}
+
+inline bool Process::exited() const { return !error_ && (!handle_ || ::WaitForSingleObject(raw(handle_), 0) == 0); }
+
+inline std::error_code Process::signal(Ask ask) const {
+    constexpr unsigned long terminate = 1;
+    if (error_) { return error_; }
+    const Handle process = exited() ? Handle() : open_process(pid_, terminate);
+    if (process && (ask == Ask::permission || ::TerminateProcess(raw(process), 1) != 0)) { return {}; }
+    const std::error_code error = last_system_error(); // ERROR_ACCESS_DENIED for a dying process as well
+    return exited() ? std::make_error_code(std::errc::no_such_process) : error;
+}
+
+inline void Process::wait(const std::vector<const Process*>& processes, Milliseconds time) {
+    constexpr std::size_t most = 64; // MAXIMUM_WAIT_OBJECTS
+    std::vector<void*> handles;
+    for (const Process* process : processes) {
+        if (process->handle_ && handles.size() < most) { handles.push_back(raw(process->handle_)); }
+    }
+    const auto milliseconds = static_cast<unsigned long>((std::min<std::int64_t>)(time.count(), INT32_MAX));
+    if (handles.empty()) {
+        ::Sleep(milliseconds);
+    } else {
+        ::WaitForMultipleObjects(static_cast<unsigned long>(handles.size()), handles.data(), 0, milliseconds);
+    }
+}
+
+inline std::vector<Holder> lsof(const Endpoint&, Milliseconds, std::error_code& error) {
+    error = std::make_error_code(std::errc::function_not_supported);
+    return {};
+}
+
+struct StartupInfo { // STARTUPINFOW
+    unsigned long size;
+    wchar_t* texts[3];
+    unsigned long numbers[7];
+    unsigned long flags;
+    unsigned short show;
+    unsigned short reserved;
+    unsigned char* more;
+    void* streams[3];
+};
+static_assert(sizeof(StartupInfo) == (sizeof(void*) == 8 ? 104 : 68));
+struct ProcessInformation { // PROCESS_INFORMATION
+    void* process;
+    void* thread;
+    unsigned long pid;
+    unsigned long tid;
+};
+struct SecurityAttributes { // SECURITY_ATTRIBUTES
+    unsigned long size;
+    void* descriptor;
+    int inherit;
+};
+
+// netstat.exe of the system's own, with a file for its output: that needs no second thread to read it in time.
+inline std::vector<Holder> netstat(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error) {
+    constexpr unsigned long longest = 32768;
+    std::wstring system(longest, L'\0');
+    std::wstring folder(longest, L'\0');
+    std::wstring file(longest, L'\0');
+    system.resize(::GetSystemDirectoryW(system.data(), longest));
+    if (system.empty() || ::GetTempPathW(longest, folder.data()) == 0 ||
+        ::GetTempFileNameW(folder.c_str(), L"net", 0, file.data()) == 0) {
+        error = last_system_error();
+        return {};
+    }
+    constexpr unsigned long read_and_write = 0xC0000000;
+    constexpr unsigned long shared = 7;
+    constexpr unsigned long open_existing = 3;
+    constexpr unsigned long temporary = 0x4000100; // FILE_FLAG_DELETE_ON_CLOSE | FILE_ATTRIBUTE_TEMPORARY
+    SecurityAttributes inherited{sizeof inherited, nullptr, 1};
+    const Handle output =
+        owned(::CreateFileW(file.c_str(), read_and_write, shared, reinterpret_cast<_SECURITY_ATTRIBUTES*>(&inherited),
+                            open_existing, temporary, nullptr));
+    std::wstring command = L'"' + system + L"\\netstat.exe\" -ano";
+    std::wstring environment = L"SystemRoot=" + system.substr(0, system.rfind(L'\\')) + L'\0' + L'\0';
+    StartupInfo startup{};
+    startup.size = sizeof startup;
+    startup.flags = 0x100; // STARTF_USESTDHANDLES
+    startup.streams[1] = raw(output);
+    startup.streams[2] = raw(output);
+    ProcessInformation started{};
+    constexpr unsigned long quiet = 0x8000400; // CREATE_NO_WINDOW | CREATE_UNICODE_ENVIRONMENT
+    if (!output || ::CreateProcessW((system + L"\\netstat.exe").c_str(), command.data(), nullptr, nullptr, 1, quiet,
+                                    environment.data(), nullptr, reinterpret_cast<_STARTUPINFOW*>(&startup),
+                                    reinterpret_cast<_PROCESS_INFORMATION*>(&started)) == 0) {
+        error = last_system_error();
+        return {};
+    }
+    const Handle process = owned(started.process);
+    const Handle thread = owned(started.thread);
+    if (::WaitForSingleObject(raw(process), static_cast<unsigned long>((std::max<std::int64_t>)(timeout.count(), 0))) !=
+        0) {
+        ::TerminateProcess(raw(process), 1); // ours
+        error = std::make_error_code(std::errc::timed_out);
+        return {};
+    }
+    std::string text;
+    char buffer[4096];
+    ::SetFilePointer(raw(output), 0, nullptr, 0);
+    for (unsigned long size = 1; size != 0 && ::ReadFile(raw(output), buffer, sizeof buffer, &size, nullptr) != 0;) {
+        text.append(buffer, size);
+    }
+    std::vector<Socket> sockets;
+    if (!read_netstat(text, endpoint.transport(), sockets)) {
+        error = std::make_error_code(std::errc::bad_message);
+        return {};
+    }
+    return name_owners(endpoint, sockets, error);
+}
+
+struct ConsoleEvent { // INPUT_RECORD with a KEY_EVENT_RECORD
+    unsigned short type;
+    int pressed;
+    unsigned short repeated;
+    unsigned short key;
+    unsigned short scan;
+    wchar_t character;
+    unsigned long modifiers;
+};
+static_assert(sizeof(ConsoleEvent) == 20);
+
+// In the console that the program has, if it has one; what was typed before is thrown away.
+inline bool ask_on_terminal(const std::string& question, Milliseconds timeout) {
+    const Clock::time_point deadline = deadline_after(timeout);
+    constexpr unsigned long read_and_write = 0xC0000000;
+    const auto open = [](const wchar_t* name) {
+        return owned(::CreateFileW(name, read_and_write, 3, nullptr, 3, 0, nullptr));
+    };
+    const Handle input = open(L"CONIN$");
+    const Handle output = open(L"CONOUT$");
+    unsigned long size = 0;
+    if (!input || !output || ::FlushConsoleInputBuffer(raw(input)) == 0 ||
+        ::WriteFile(raw(output), question.data(), static_cast<unsigned long>(question.size()), &size, nullptr) == 0) {
+        return false;
+    }
+    std::string answer;
+    for (;;) {
+        const os::Milliseconds left = left_until(deadline);
+        ConsoleEvent event{};
+        if (left <= Milliseconds(0) ||
+            ::WaitForSingleObject(raw(input),
+                                  static_cast<unsigned long>((std::min<std::int64_t>)(left.count(), INT32_MAX))) != 0 ||
+            ::ReadConsoleInputW(raw(input), reinterpret_cast<_INPUT_RECORD*>(&event), 1, &size) == 0) {
+            return false;
+        }
+        if (event.type != 1 || event.pressed == 0 || event.character == 0) { continue; } // KEY_EVENT
+        const char c = event.character < 128 ? static_cast<char>(event.character) : '?';
+        ::WriteFile(raw(output), c == '\r' ? "\r\n" : &c, c == '\r' ? 2 : 1, &size, nullptr);
+        if (c == '\r') { return means_yes(answer); }
+        answer += c;
+    }
+}
+
 inline void write_line(std::string_view line) {
     std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
 }
-#    endif
 
 } // namespace detail::os
 
-#    if !ADDR_IN_USE_OS_POSIX()
 inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
     std::uint32_t index = 0;
     return to_number(scope, index) ? index : 0;
 }
-#    endif
-#endif // no region of its own
+#endif // Windows
 
 } // namespace ADDR_IN_USE_NAMESPACE
 } // namespace addr_in_use

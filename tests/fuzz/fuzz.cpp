@@ -65,6 +65,16 @@ void check(const std::vector<Socket>& sockets) {
     REQUIRE(holders.size() <= sockets.size());
 }
 
+[[maybe_unused]] void ip_table(std::string_view text) {
+    const std::vector<unsigned char> bytes(text.begin(), text.end());
+    for (const bool v6 : {false, true}) {
+        std::vector<Socket> sockets;
+        read_ip_table(bytes.data(), bytes.size(), wanted, v6, sockets);
+        REQUIRE(sockets.size() <= text.size() / 24);
+        check(sockets);
+    }
+}
+
 [[maybe_unused]] void netstat(std::string_view text) {
     std::vector<Socket> sockets;
     const bool good = read_netstat(text, Transport::tcp, sockets);

@@ -4,154 +4,10 @@
 
 #include "../catch.hpp"
 
-#include <cstddef>
 #include <cstring>
-#include <limits>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
 
 using namespace addr_in_use;
 using namespace addr_in_use::detail;
-
-namespace {
-
-using Bytes = std::vector<unsigned char>;
-
-template <class T> void append(Bytes& bytes, const T& value) {
-    const auto* first = reinterpret_cast<const unsigned char*>(&value);
-    bytes.insert(bytes.end(), first, first + sizeof value);
-}
-
-Bytes row(unsigned char family, unsigned char state, std::uint16_t port, std::uint32_t inode, int v6_only = -1) {
-    inet_diag_msg message{};
-    message.idiag_family = family;
-    message.idiag_state = state;
-    message.id.idiag_sport = static_cast<__be16>(port << 8 | port >> 8);
-    if (family == 2) { message.id.idiag_src[0] = 0x0100007f; }
-    message.idiag_uid = 1000;
-    message.idiag_inode = inode;
-    Bytes bytes;
-    nlmsghdr header{};
-    header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-    header.nlmsg_len = static_cast<std::uint32_t>(sizeof header + sizeof message + (v6_only >= 0 ? 8 : 0));
-    append(bytes, header);
-    append(bytes, message);
-    if (v6_only >= 0) {
-        append(bytes, nlattr{5, INET_DIAG_SKV6ONLY});
-        append(bytes, static_cast<std::uint32_t>(v6_only));
-    }
-    return bytes;
-}
-
-Bytes done(int code) {
-    Bytes bytes;
-    append(bytes, nlmsghdr{20, NLMSG_DONE, 0, 0, 0});
-    append(bytes, code);
-    return bytes;
-}
-
-struct Reply {
-    std::vector<Socket> sockets;
-    std::error_code error;
-    bool more;
-};
-
-Reply read(const Bytes& bytes, const Endpoint& wanted = Endpoint("*", 80)) {
-    Reply reply;
-    reply.more = read_diag(bytes.data(), bytes.size(), wanted, reply.sockets, reply.error);
-    return reply;
-}
-
-Bytes operator+(Bytes a, const Bytes& b) {
-    a.insert(a.end(), b.begin(), b.end());
-    return a;
-}
-
-} // namespace
-
-TEST_CASE("the netlink layout is the kernel's") {
-    STATIC_REQUIRE(sizeof(nlmsghdr) == 16);
-    STATIC_REQUIRE(offsetof(nlmsghdr, nlmsg_type) == 4);
-    STATIC_REQUIRE(offsetof(nlmsghdr, nlmsg_flags) == 6);
-    STATIC_REQUIRE(sizeof(inet_diag_msg) == 72);
-    STATIC_REQUIRE(offsetof(inet_diag_msg, idiag_state) == 1);
-    STATIC_REQUIRE(offsetof(inet_diag_msg, id.idiag_sport) == 4);
-    STATIC_REQUIRE(offsetof(inet_diag_msg, id.idiag_src) == 8);
-    STATIC_REQUIRE(offsetof(inet_diag_msg, id.idiag_if) == 40);
-    STATIC_REQUIRE(offsetof(inet_diag_msg, idiag_uid) == 64);
-    STATIC_REQUIRE(offsetof(inet_diag_msg, idiag_inode) == 68);
-    STATIC_REQUIRE(sizeof(inet_diag_req_v2) == 56);
-    STATIC_REQUIRE(offsetof(inet_diag_req_v2, sdiag_protocol) == 1);
-    STATIC_REQUIRE(offsetof(inet_diag_req_v2, idiag_states) == 4);
-    STATIC_REQUIRE(offsetof(inet_diag_req_v2, id.idiag_sport) == 8);
-    STATIC_REQUIRE(NLMSG_ERROR == 2);
-    STATIC_REQUIRE(NLMSG_DONE == 3);
-    STATIC_REQUIRE(SOCK_DIAG_BY_FAMILY == 20);
-    STATIC_REQUIRE(INET_DIAG_SKV6ONLY == 11);
-    STATIC_REQUIRE(NETLINK_SOCK_DIAG == 4);
-    STATIC_REQUIRE(NLM_F_REQUEST == 1);
-    STATIC_REQUIRE(NLM_F_DUMP == 0x300);
-}
-
-TEST_CASE("netlink rows are read, and only those of the port") {
-    const Reply reply = read(row(2, 10, 80, 7) + row(2, 10, 81, 8) + row(10, 10, 80, 9, 1) + row(10, 10, 80, 9, 0) +
-                             row(2, 7, 80, 10) + row(2, 1, 80, 11) + row(2, 6, 80, 0));
-    REQUIRE(reply.sockets.size() == 6);
-    CHECK(reply.more);
-    CHECK(reply.sockets[0].local == Endpoint("127.0.0.1", 80));
-    CHECK(reply.sockets[0].state == State::listening);
-    CHECK(reply.sockets[0].inode == 7);
-    CHECK(reply.sockets[0].user == "1000");
-    CHECK(reply.sockets[1].local.v6_only());
-    CHECK(reply.sockets[1].local.host() == "::");
-    CHECK_FALSE(reply.sockets[2].local.v6_only());
-    CHECK(reply.sockets[3].state == State::bound);
-    CHECK(reply.sockets[4].state == State::connected);
-    CHECK(reply.sockets[5].state == State::lingering);
-    CHECK(reply.sockets[5].user.empty()); // the kernel shows user 0 for what nobody owns
-}
-
-TEST_CASE("a dump that failed says so inside its last message") {
-    CHECK_FALSE(read(done(0)).more);
-    CHECK_FALSE(read(done(0)).error);
-    CHECK(read(done(-2)).error == std::errc::no_such_file_or_directory);
-    CHECK(read(done(std::numeric_limits<int>::min())).error == std::errc::protocol_error); // found by fuzzing
-    Bytes error;
-    append(error, nlmsghdr{36, NLMSG_ERROR, 0, 0, 0});
-    append(error, -1);
-    error.resize(36);
-    CHECK(read(error).error == std::errc::operation_not_permitted);
-    CHECK_FALSE(read(row(2, 10, 80, 7) + done(0)).more);
-}
-
-TEST_CASE("broken netlink replies are errors, never crashes and never nobody") {
-    const Bytes good = row(10, 10, 80, 7, 1);
-    for (std::size_t size = 1; size < good.size(); ++size) {
-        const Bytes cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size));
-        CHECK(read(cut).error == std::errc::bad_message);
-    }
-    for (const std::uint32_t length : {0U, 1U, 15U, 16U, 87U, 4096U, 0xffffffffU}) {
-        Bytes bytes = good;
-        std::memcpy(bytes.data(), &length, sizeof length);
-        CHECK(read(bytes).error == std::errc::bad_message);
-    }
-    for (const unsigned value : {0U, 3U, 4U, 9U, 65535U}) { // a broken attribute is no reason to lose the row
-        const auto length = static_cast<std::uint16_t>(value);
-        Bytes bytes = good;
-        std::memcpy(bytes.data() + 88, &length, sizeof length);
-        CHECK(read(bytes).sockets.size() == 1);
-    }
-    unsigned state = 1;
-    for (int round = 0; round < 2000; ++round) {
-        Bytes noise = good + good;
-        for (int i = 0; i < 8; ++i) {
-            state = state * 1664525 + 1013904223;
-            noise[(state >> 8) % noise.size()] = static_cast<unsigned char>(state >> 24);
-        }
-        read(noise); // the sanitizers watch
-    }
-}
 
 TEST_CASE("the tables of /proc/net") {
     const std::string header =
@@ -259,6 +115,64 @@ TEST_CASE("services and containers in /proc/PID/cgroup") {
     CHECK_THAT(stop_advice("/docker/0123"), has_text("docker stop"));
     CHECK_THAT(stop_advice("/x/libpod-1.scope"), has_text("podman stop"));
     CHECK_THAT(stop_advice("/kubepods.slice/pod1"), has_text("pod"));
+}
+
+TEST_CASE("the tables of GetExtendedTcpTable and GetExtendedUdpTable") {
+    const auto table = [](std::vector<std::uint32_t> fields) {
+        std::vector<unsigned char> bytes(fields.size() * 4);
+        std::memcpy(bytes.data(), fields.data(), bytes.size());
+        return bytes;
+    };
+    const auto in_network_order = [](unsigned char a, unsigned char b, unsigned char c, unsigned char d) {
+        const unsigned char bytes[] = {a, b, c, d};
+        return read_bytes<std::uint32_t>(bytes);
+    };
+    const std::uint32_t loopback = in_network_order(127, 0, 0, 1);
+    const std::uint32_t port = in_network_order(0x1a, 0x20, 0xee, 0xff); // 6688, with what may stand beside it
+    const std::uint32_t other = in_network_order(0x1a, 0x21, 0, 0);
+    const Endpoint tcp("127.0.0.1", 6688);
+    std::vector<Socket> sockets;
+    const auto read = [&](const std::vector<unsigned char>& bytes, const Endpoint& wanted, bool v6) {
+        sockets.clear();
+        read_ip_table(bytes.data(), bytes.size(), wanted, v6, sockets);
+        return sockets.size();
+    };
+
+    // state, address, port, remote address, remote port, pid
+    REQUIRE(read(table({4,        2,    loopback, port,  0,    0,  4242,     2,    loopback, other, 0, 0, 4242, 5,
+                        loopback, port, loopback, other, 4242, 11, loopback, port, loopback, other, 0}),
+                 tcp, false) == 3);
+    CHECK(sockets[0].local == tcp);
+    CHECK(sockets[0].state == State::listening);
+    CHECK(sockets[0].pid == 4242);
+    CHECK(sockets[1].state == State::connected);
+    CHECK(sockets[2].state == State::lingering);
+
+    // address, scope, port, remote address, remote scope, remote port, state, pid
+    const std::uint32_t last = in_network_order(0, 0, 0, 1);
+    REQUIRE(
+        read(table({2, 0, 0, 0, last, 0, port, 0, 0, 0, 0, 0, 0, 2, 7, 0, 0, 0, 0, 3, port, 0, 0, 0, 0, 0, 0, 2, 8}),
+             tcp, true) == 2);
+    CHECK(sockets[0].local == Endpoint("::1", 6688));
+    CHECK(sockets[0].pid == 7);
+    CHECK(to_string(sockets[1].local) == "[::%3]:6688");
+    CHECK(sockets[1].local.v6_only());
+
+    // address, port, pid; and address, scope, port, pid
+    const Endpoint udp("127.0.0.1", 6688, Transport::udp);
+    REQUIRE(read(table({1, loopback, port, 9}), udp, false) == 1);
+    CHECK(sockets[0].local == udp);
+    CHECK(sockets[0].state == State::bound);
+    CHECK(sockets[0].pid == 9);
+    REQUIRE(read(table({1, 0, 0, 0, last, 0, port, 10}), udp, true) == 1);
+    CHECK(to_string(sockets[0].local) == "[::1]:6688/udp");
+    CHECK(sockets[0].pid == 10);
+
+    // A count beyond the bytes reads no more than there is; less than a count is nothing.
+    CHECK(read(table({0xffffffff, 2, loopback, port, 0, 0, 1}), tcp, false) == 1);
+    CHECK(read(table({0xffffffff}), tcp, false) == 0);
+    CHECK(read({1, 0, 0}, tcp, false) == 0);
+    CHECK(read({}, tcp, true) == 0);
 }
 
 TEST_CASE("the output of netstat") {

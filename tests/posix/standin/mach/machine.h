@@ -1,0 +1,3 @@
+#pragma once
+typedef int cpu_type_t;
+typedef int cpu_subtype_t;

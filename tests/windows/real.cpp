@@ -1,0 +1,349 @@
+// The Windows region with real processes and sockets. Under Wine the tables name an owner only for IPv4.
+
+#include <retry_on_addr_in_use.hpp>
+
+// Only now, so that everything above had to do without it.
+#include <winsock2.h>
+#include <ws2tcpip.h>
+
+#include "../catch.hpp"
+
+#include <sstream>
+
+using namespace addr_in_use;
+
+namespace {
+
+struct Sockets {
+    Sockets() {
+        WSADATA data;
+        WSAStartup(0x202, &data);
+    }
+} const sockets;
+
+// Wine before version 9 does not tell the command line of another process.
+bool under_wine() { return GetProcAddress(GetModuleHandleA("ntdll.dll"), "wine_get_version") != nullptr; }
+
+class Server {
+public:
+    ~Server() { stop(); }
+    void start(std::uint16_t port) {
+        ++starts;
+        socket_ = ::socket(AF_INET, SOCK_STREAM, 0);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port = htons(port);
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        if (bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || listen(socket_, 5) != 0) {
+            const int error = WSAGetLastError();
+            stop();
+            throw std::system_error(error, std::system_category());
+        }
+        u_long waiting = 0;
+        ioctlsocket(socket_, FIONREAD, &waiting);
+    }
+    void stop() {
+        if (socket_ != INVALID_SOCKET) { closesocket(socket_); }
+        socket_ = INVALID_SOCKET;
+    }
+    [[nodiscard]] bool running() const { return socket_ != INVALID_SOCKET; }
+    int starts = 0;
+
+private:
+    SOCKET socket_ = INVALID_SOCKET;
+};
+
+// A process of holder.cpp.
+class Holding {
+public:
+    explicit Holding(const std::string& arguments) {
+        SECURITY_ATTRIBUTES inherited{sizeof inherited, nullptr, TRUE};
+        HANDLE their_input = nullptr;
+        HANDLE their_output = nullptr;
+        CreatePipe(&their_input, &input_, &inherited, 0);
+        CreatePipe(&output_, &their_output, &inherited, 0);
+        SetHandleInformation(input_, HANDLE_FLAG_INHERIT, 0);
+        SetHandleInformation(output_, HANDLE_FLAG_INHERIT, 0);
+        std::string command = std::string("\"" HOLDER_PROGRAM "\" ") + arguments;
+        STARTUPINFOA startup{};
+        startup.cb = sizeof startup;
+        startup.dwFlags = STARTF_USESTDHANDLES;
+        startup.hStdInput = their_input;
+        startup.hStdOutput = their_output;
+        startup.hStdError = GetStdHandle(STD_ERROR_HANDLE);
+        PROCESS_INFORMATION started{};
+        REQUIRE(
+            CreateProcessA(nullptr, command.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &startup, &started));
+        CloseHandle(their_input);
+        CloseHandle(their_output);
+        CloseHandle(started.hThread);
+        std::string line;
+        char c = 0;
+        for (DWORD size = 0; ReadFile(output_, &c, 1, &size, nullptr) && size == 1 && c != '\n';) { line += c; }
+        std::istringstream words(line);
+        std::string ready;
+        words >> ready >> port >> pid >> child;
+        REQUIRE(ready == "ready");
+        process_ = OpenProcess(SYNCHRONIZE | PROCESS_TERMINATE, FALSE, pid); // an orphan's, perhaps
+        CloseHandle(started.hProcess);
+        REQUIRE(process_ != nullptr);
+    }
+    Holding(const Holding&) = delete;
+    ~Holding() {
+        CloseHandle(input_);
+        WaitForSingleObject(process_, 5000);
+        TerminateProcess(process_, 1);
+        CloseHandle(output_);
+        CloseHandle(process_);
+    }
+    [[nodiscard]] bool alive() const { return WaitForSingleObject(process_, 0) != WAIT_OBJECT_0; }
+    void wait() const { WaitForSingleObject(process_, 5000); }
+
+    std::uint16_t port = 0;
+    std::uint32_t pid = 0;
+    std::uint32_t child = 0;
+
+private:
+    HANDLE input_ = nullptr;
+    HANDLE output_ = nullptr;
+    HANDLE process_ = nullptr;
+};
+
+template <class Killer = TerminateThenKill>
+Recovery start(Server& server, std::uint16_t port, Killer killer = Killer()) {
+    RetryOnAddrInUse retry{server, SystemProbe{}, killer, NoLog{}};
+    try {
+        retry.start("127.0.0.1", port);
+    } catch (const std::system_error&) {}
+    return retry.recovery();
+}
+
+} // namespace
+
+TEST_CASE("a stranger that holds the port is ended, and the server starts") {
+    const Holding holder("tcp 127.0.0.1 0");
+    const Holding beside("tcp 127.0.0.2 " + std::to_string(holder.port));
+    Server server;
+    const Recovery recovery = start(server, holder.port);
+    INFO(describe(recovery));
+    CHECK(server.running());
+    CHECK(server.starts == 2);
+    REQUIRE(recovery.evictions.size() == 1);
+    CHECK(recovery.evictions[0].fate == Fate::killed);
+    CHECK(recovery.evictions[0].holder.pid == holder.pid);
+    CHECK(recovery.obstacle == Obstacle::none);
+    CHECK_FALSE(holder.alive());
+    CHECK(beside.alive());
+}
+
+TEST_CASE("what is known of a holder") {
+    const Holding holder("tcp 127.0.0.1 0");
+    const std::uint64_t now = detail::os::now();
+    std::error_code error;
+    const std::vector<Holder> holders = SystemProbe{}(Endpoint("127.0.0.1", holder.port), error);
+    REQUIRE_FALSE(error);
+    REQUIRE(holders.size() == 1);
+    CHECK(holders[0].pid == holder.pid);
+    CHECK(holders[0].name == "holder.exe");
+    CHECK_THAT(holders[0].executable, has_text("holder.exe"));
+    if (!under_wine()) { CHECK_THAT(holders[0].command_line, has_text("tcp 127.0.0.1 0")); }
+    CHECK_THAT(holders[0].user, has_text("S-1-"));
+    CHECK(holders[0].socket == Endpoint("127.0.0.1", holder.port));
+    CHECK(holders[0].state == State::listening);
+    CHECK(holders[0].start_time != 0);
+    CHECK(holders[0].start_time <= now);
+    CHECK(now - holders[0].start_time < 600 * std::uint64_t{10000000}); // in one unit, ten minutes at most
+    CHECK(SystemProbe{}.held(Endpoint("127.0.0.1", holder.port)));
+    CHECK_FALSE(SystemProbe{}.held(Endpoint("127.0.0.3", holder.port)));
+}
+
+TEST_CASE("rules about a real holder") {
+    const Holding holder("tcp 127.0.0.1 0");
+    Server server;
+    for (const auto& recovery :
+         {start(server, holder.port, OnlyIf<SameExecutable>{}), start(server, holder.port, OnlyIf<SameCommandLine>{}),
+          start(server, holder.port, ReportOnly{}),
+          start(server, holder.port, OnlyIf{AskOnTerminal{std::chrono::milliseconds(1)}})}) {
+        INFO(describe(recovery));
+        REQUIRE(recovery.evictions.size() == 1);
+        CHECK(recovery.evictions[0].fate == Fate::refused);
+        CHECK(recovery.obstacle == Obstacle::refused_holder);
+    }
+    CHECK(holder.alive());
+    CHECK(start(server, holder.port, WaitForExit{std::chrono::milliseconds(50)}).obstacle ==
+          Obstacle::surviving_holder);
+    CHECK(holder.alive());
+    Holder us;
+    us.pid = detail::os::self();
+    CHECK(SameExecutable{}(us));
+    CHECK(SameCommandLine{}(us) == !under_wine());
+    CHECK(SameUser{}(us));
+    CHECK(start(server, holder.port, OnlyIf<SameUser>{}).evictions.at(0).fate == Fate::killed);
+    CHECK_FALSE(holder.alive());
+}
+
+TEST_CASE("a holder that started after the start began lives") {
+    Server server;
+    std::optional<Holding> successor;
+    std::uint16_t port = 0;
+    {
+        const Holding scout("tcp 127.0.0.1 0");
+        port = scout.port;
+    }
+    RetryOnAddrInUse retry{[&](std::uint16_t) {
+                               Sleep(50); // beyond the clock's step, 16 ms at most
+                               if (!successor) {
+                                   successor.emplace("tcp 127.0.0.1 " + std::to_string(port) + " orphan");
+                               }
+                               throw std::system_error(10048, std::system_category());
+                           },
+                           SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    CHECK_THROWS_AS(retry.start("127.0.0.1", port), std::system_error);
+    REQUIRE(retry.recovery().evictions.size() == 1);
+    CHECK_THAT(retry.recovery().evictions[0].reason, has_text("after this start began"));
+    CHECK(successor->alive());
+}
+
+TEST_CASE("UDP: another program's socket may be a client, and lives") {
+    const Holding holder("udp 127.0.0.1 0");
+    std::error_code error;
+    const Endpoint here("127.0.0.1", holder.port, Transport::udp);
+    const std::vector<Holder> holders = SystemProbe{}(here, error);
+    REQUIRE(holders.size() == 1);
+    CHECK(holders[0].pid == holder.pid);
+    const Recovery recovery = free_address(here, SystemProbe{}, TerminateThenKill{}, NoLog{});
+    CHECK(recovery.obstacle == Obstacle::refused_holder);
+    CHECK_THAT(recovery.evictions.at(0).reason, has_text("client"));
+    CHECK(holder.alive());
+}
+
+TEST_CASE("a port that the system denies and nobody holds is reserved") {
+    int starts = 0;
+    RetryOnAddrInUse retry{[&](std::uint16_t) {
+                               ++starts;
+                               throw std::system_error(10013, std::system_category());
+                           },
+                           SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    CHECK_THROWS_AS(retry.start("127.0.0.9", 1), std::system_error);
+    CHECK(starts == 1);
+    CHECK(retry.recovery().obstacle == Obstacle::reserved_port);
+    CHECK_THAT(describe(retry.recovery()), has_text("excludedportrange"));
+}
+
+TEST_CASE("a port that the system denies and somebody holds is in use") {
+    const Holding holder("tcp 127.0.0.1 0");
+    int starts = 0;
+    RetryOnAddrInUse retry{[&](std::uint16_t) {
+                               if (++starts == 1) { throw std::system_error(10013, std::system_category()); }
+                           },
+                           SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    retry.start("127.0.0.1", holder.port);
+    CHECK(starts == 2);
+    CHECK_FALSE(holder.alive());
+}
+
+TEST_CASE("errors of libuv and of the last error are understood by their numbers") {
+    const Holding first("tcp 127.0.0.1 0");
+    int starts = 0;
+    RetryOnAddrInUse uv{[&](std::uint16_t) { return ++starts == 1 ? -4091 : 0; }, SystemProbe{}, TerminateThenKill{},
+                        NoLog{}};
+    CHECK(uv.start("127.0.0.1", first.port) == 0);
+    CHECK(starts == 2);
+    const Holding second("tcp 127.0.0.1 0");
+    starts = 0;
+    RetryOnAddrInUse silent{[&](std::uint16_t) {
+                                if (++starts == 1) { WSASetLastError(10048); }
+                                return starts != 1;
+                            },
+                            SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    CHECK(silent.start("127.0.0.1", second.port));
+    CHECK(starts == 2);
+    CHECK_FALSE(second.alive());
+}
+
+TEST_CASE("the last error of the caller survives") {
+    const Holding holder("tcp 127.0.0.1 0");
+    SetLastError(4711);
+    static_cast<void>(free_address(Endpoint("127.0.0.1", holder.port), SystemProbe{}, ReportOnly{}, NoLog{}));
+    CHECK(GetLastError() == 4711);
+}
+
+TEST_CASE("a socket whose maker is dead has no owner to be seen, and the child that inherited it lives") {
+    const Holding holder("tcp 127.0.0.1 0 leave");
+    holder.wait();
+    REQUIRE_FALSE(holder.alive());
+    const HANDLE child = OpenProcess(SYNCHRONIZE | PROCESS_TERMINATE, FALSE, holder.child);
+    REQUIRE(child != nullptr);
+    Server server;
+    const Recovery recovery = start(server, holder.port);
+    INFO(describe(recovery));
+    CHECK_FALSE(server.running());
+    CHECK(recovery.obstacle == Obstacle::invisible_holder);
+    CHECK(WaitForSingleObject(child, 0) == WAIT_TIMEOUT);
+    // Under Wine the row has no owner at all; Windows names the dead one, and this text its children.
+    std::error_code error;
+    CHECK_THAT(detail::os::heirs(holder.pid, detail::os::all_processes(error)), has_text("is dead"));
+    TerminateProcess(child, 0);
+    CloseHandle(child);
+}
+
+TEST_CASE("what is no process to end is refused") {
+    for (const std::uint32_t pid : {0U, 4U, detail::os::self()}) {
+        const detail::os::Process process(pid);
+        CHECK(process.signal(detail::os::Ask::die) == std::errc::operation_not_permitted);
+        CHECK_FALSE(process.exited());
+    }
+    CHECK(detail::os::Process(0x7ffffffc).exited());
+    CHECK_FALSE(detail::os::of_the_system(4).empty());
+    CHECK(detail::os::of_the_system(detail::os::self()).empty());
+}
+
+TEST_CASE("ancestors are found") {
+    std::error_code error;
+    const Holding child("tcp 127.0.0.1 0");
+    CHECK(detail::os::parent(child.pid, error) == detail::os::self());
+    CHECK_FALSE(error);
+    CHECK(detail::os::service(child.pid, error).empty());
+}
+
+TEST_CASE("many sockets: the buffer for the table grows") {
+    std::vector<Server> many(200);
+    for (Server& server : many) { server.start(0); }
+    const Holding holder("tcp 127.0.0.1 0");
+    std::error_code error;
+    CHECK(SystemProbe{}(Endpoint("127.0.0.1", holder.port), error).size() == 1);
+    CHECK_FALSE(error);
+}
+
+TEST_CASE("a last look before the end: a process that does not hold the socket is not ended") {
+    const Holding holder("tcp 127.0.0.1 0");
+    Holder wrong;
+    wrong.pid = holder.pid;
+    wrong.socket = Endpoint("127.0.0.1", static_cast<std::uint16_t>(holder.port ^ 1));
+    CHECK(TerminateThenKill{}({wrong}).at(0).fate == Fate::released);
+    wrong.socket = Endpoint("127.0.0.1", holder.port);
+    wrong.start_time = 1;
+    CHECK(TerminateThenKill{}({wrong}).at(0).fate == Fate::already_gone);
+    CHECK(holder.alive());
+}
+
+TEST_CASE("preflight ends who holds the port before the start") {
+    const Holding holder("tcp 127.0.0.1 0");
+    Server server;
+    RetryOnAddrInUse retry{Preflight{[&](std::uint16_t port) { server.start(port); }}, SystemProbe{},
+                           TerminateThenKill{}, NoLog{}};
+    retry.start("127.0.0.1", holder.port);
+    CHECK(server.starts == 1);
+    CHECK_FALSE(holder.alive());
+}
+
+TEST_CASE("netstat is run, or its absence said") {
+    const Holding holder("tcp 127.0.0.1 0");
+    std::error_code error;
+    const std::vector<Holder> holders = NetstatProbe{}(Endpoint("127.0.0.1", holder.port), error);
+    INFO(error.message());
+    // Wine's netstat has no -o: it writes no owners, and that is an error, never nobody.
+    CHECK((error == std::errc::bad_message || (holders.size() == 1 && holders[0].pid == holder.pid)));
+    CHECK_FALSE(LsofProbe{}(Endpoint("127.0.0.1", holder.port), error).size() != 0);
+    CHECK(error == std::errc::function_not_supported);
+}

@@ -1,0 +1,57 @@
+// What the header declares by itself, compared with the SDK; and its include orders.
+
+#if defined(SDK_FIRST)
+#    include <winsock2.h>
+#    include <iphlpapi.h>
+#    include <tlhelp32.h>
+#endif
+
+#include <retry_on_addr_in_use.hpp>
+
+#if defined(SDK_LAST)
+#    include <winsock2.h>
+#    include <iphlpapi.h>
+#    include <tlhelp32.h>
+#endif
+
+#if defined(SDK_FIRST) || defined(SDK_LAST)
+#    include <cstddef>
+using namespace addr_in_use::detail::os;
+#    define SAME(ours, our_member, theirs, their_member)                                                               \
+        static_assert(offsetof(ours, our_member) == offsetof(theirs, their_member))
+static_assert(sizeof(ProcessEntry) == sizeof(PROCESSENTRY32W));
+SAME(ProcessEntry, pid, PROCESSENTRY32W, th32ProcessID);
+SAME(ProcessEntry, parent, PROCESSENTRY32W, th32ParentProcessID);
+SAME(ProcessEntry, name, PROCESSENTRY32W, szExeFile);
+static_assert(sizeof(StartupInfo) == sizeof(STARTUPINFOW));
+SAME(StartupInfo, flags, STARTUPINFOW, dwFlags);
+SAME(StartupInfo, streams, STARTUPINFOW, hStdInput);
+static_assert(sizeof(ProcessInformation) == sizeof(PROCESS_INFORMATION));
+SAME(ProcessInformation, thread, PROCESS_INFORMATION, hThread);
+static_assert(sizeof(SecurityAttributes) == sizeof(SECURITY_ATTRIBUTES));
+SAME(SecurityAttributes, inherit, SECURITY_ATTRIBUTES, bInheritHandle);
+static_assert(sizeof(ConsoleEvent) == sizeof(INPUT_RECORD));
+static_assert(offsetof(ConsoleEvent, pressed) == offsetof(INPUT_RECORD, Event));
+static_assert(offsetof(ConsoleEvent, character) == offsetof(INPUT_RECORD, Event) + offsetof(KEY_EVENT_RECORD, uChar));
+static_assert(sizeof(FILETIME) == sizeof(std::uint64_t));
+// As read_ip_table has them.
+static_assert(sizeof(MIB_TCPROW_OWNER_PID) == 24 && sizeof(MIB_TCP6ROW_OWNER_PID) == 56);
+static_assert(sizeof(MIB_UDPROW_OWNER_PID) == 12 && sizeof(MIB_UDP6ROW_OWNER_PID) == 28);
+static_assert(offsetof(MIB_TCPTABLE_OWNER_PID, table) == 4 && offsetof(MIB_TCP6TABLE_OWNER_PID, table) == 4);
+static_assert(offsetof(MIB_UDPTABLE_OWNER_PID, table) == 4 && offsetof(MIB_UDP6TABLE_OWNER_PID, table) == 4);
+static_assert(offsetof(MIB_TCPROW_OWNER_PID, dwLocalAddr) == 4 && offsetof(MIB_TCPROW_OWNER_PID, dwLocalPort) == 8);
+static_assert(offsetof(MIB_TCPROW_OWNER_PID, dwState) == 0 && offsetof(MIB_TCPROW_OWNER_PID, dwOwningPid) == 20);
+static_assert(offsetof(MIB_TCP6ROW_OWNER_PID, dwLocalScopeId) == 16 &&
+              offsetof(MIB_TCP6ROW_OWNER_PID, dwLocalPort) == 20);
+static_assert(offsetof(MIB_TCP6ROW_OWNER_PID, dwState) == 48 && offsetof(MIB_TCP6ROW_OWNER_PID, dwOwningPid) == 52);
+static_assert(offsetof(MIB_UDPROW_OWNER_PID, dwLocalPort) == 4 && offsetof(MIB_UDPROW_OWNER_PID, dwOwningPid) == 8);
+static_assert(offsetof(MIB_UDP6ROW_OWNER_PID, dwLocalPort) == 20 && offsetof(MIB_UDP6ROW_OWNER_PID, dwOwningPid) == 24);
+static_assert(MIB_TCP_STATE_LISTEN == 2 && TCP_TABLE_OWNER_PID_LISTENER == 3 && TCP_TABLE_OWNER_PID_ALL == 5);
+static_assert(UDP_TABLE_OWNER_PID == 1 && AF_INET6 == 23 && ERROR_INSUFFICIENT_BUFFER == 122);
+static_assert(WSAEADDRINUSE == 10048 && WSAEACCES == 10013);
+#else
+// Names that the SDK's macros would take away, and that the header leaves alone.
+int min = 1;
+int max = 2;
+int ERROR = min + max;
+#endif
