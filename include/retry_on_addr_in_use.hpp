@@ -366,11 +366,13 @@ template <class Server> AskProbe(Server&&) -> AskProbe<Server>;
 
 // 5  the policies /////////////////////////////////////////////////////////////////////////////////////////////////////
 
-// Asks the system itself: no program is run. Linux: NETLINK_SOCK_DIAG and /proc (man 7 sock_diag, man 5 proc).
+// Asks the system itself: no program is run. Linux: NETLINK_SOCK_DIAG and /proc (man 7 sock_diag, man 5 proc). macOS:
+// libproc (libproc.h), own processes only without root. Windows: GetExtendedTcpTable and GetExtendedUdpTable.
+// Elsewhere: lsof. Errors are those of the system.
 struct SystemProbe {
     [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
-    // Listening TCP and unconnected UDP sockets only; about 60 us on Linux however many connections there are. False if
-    // it cannot be seen.
+    // Listening TCP and unconnected UDP sockets only; about 60 us on Linux however many connections there are, a walk
+    // over all processes on macOS. False if it cannot be seen.
     [[nodiscard]] bool held(const Endpoint& endpoint) const;
 };
 
@@ -394,8 +396,9 @@ struct NetstatProbe {
 // Asks all holders to leave, waits for up to `grace`, forces those that still hold the address, and waits for up to
 // `kill_wait`. Whoever has let the address go is left to finish its work. A grace of 0 forces at once. Refuses
 // forwarders, service managers, other services and containers, and programs that hold a person's work.
-// POSIX: SIGTERM and SIGCONT, then SIGKILL. A killed process frees its memory before its sockets (kernel/exit.c,
-// do_exit): 4 GiB took 0.3 to 0.8 s in our measurements, hence the long wait.
+// POSIX: SIGTERM and SIGCONT, then SIGKILL. Windows: TerminateProcess at once, since there is no way to ask. A killed
+// process frees its memory before its sockets (kernel/exit.c, do_exit): 4 GiB took 0.3 to 0.8 s in our measurements,
+// hence the long wait.
 struct TerminateThenKill {
     std::chrono::milliseconds grace{2000};
     std::chrono::milliseconds kill_wait{10000};
@@ -3574,7 +3577,7 @@ inline PsLine ps(std::uint32_t pid, std::error_code& error) {
     line.state = take_word(rest);
     std::string start;
     for (int word = 0; word < 5; ++word) { start += std::string(take_word(rest)) + ' '; }
-    std::tm time{};
+    ::tm time{};
     if (::strptime(start.c_str(), "%a %b %d %H:%M:%S %Y", &time) != nullptr) {
         line.start_time = static_cast<std::uint64_t>(::timegm(&time));
     }
