@@ -40,11 +40,14 @@
 //   16  other POSIX systems: lsof, ps and kill
 //   17  Windows
 
-#ifndef RETRY_ON_ADDR_IN_USE_HPP_INCLUDED
-#define RETRY_ON_ADDR_IN_USE_HPP_INCLUDED
+#ifndef RETRY_ON_ADDR_IN_USE_HPP_0_1_0
+#define RETRY_ON_ADDR_IN_USE_HPP_0_1_0
 
 // 1  configuration and version ////////////////////////////////////////////////////////////////////////////////////////
 
+#ifdef ADDR_IN_USE_VERSION_MAJOR
+#    error "retry_on_addr_in_use.hpp: another version of this header was included before. Use one everywhere."
+#endif
 #define ADDR_IN_USE_VERSION_MAJOR 0 // incompatible changes, once it is 1
 #define ADDR_IN_USE_VERSION_MINOR 1 // new features; incompatible changes while the major version is 0
 #define ADDR_IN_USE_VERSION_PATCH 0 // corrections
@@ -68,6 +71,10 @@
 #    define ADDR_IN_USE_RETHROW static_cast<void>(0)
 #endif
 
+#if defined(_MSC_VER) // the linker refuses a program whose parts were compiled with different versions
+#    pragma detect_mismatch("retry_on_addr_in_use.hpp", "0.1.0")
+#endif
+
 #if defined(__unix__) || defined(__APPLE__)
 #    define ADDR_IN_USE_OS_POSIX() 1
 #else
@@ -78,11 +85,10 @@
 
 #include <cerrno>       // for errno, EADDRINUSE
 #include <chrono>       // for grace periods and deadlines
-#include <cstddef>      // for std::size_t, std::nullptr_t
 #include <cstdint>      // for fixed widths
 #include <cstdio>       // for the last words before std::abort
 #include <cstdlib>      // for std::abort
-#include <cstring>      // for std::memcpy
+#include <cstring>      // for std::memcpy, std::size_t
 #include <exception>    // for std::nested_exception
 #include <optional>     // for Endpoint::parse
 #include <stdexcept>    // for std::invalid_argument
@@ -90,8 +96,8 @@
 #include <string_view>  // for text that is only read
 #include <system_error> // for std::error_code
 #include <type_traits>  // for what a server and a policy can do
-#include <utility>      // for std::move
 #include <vector>       // for the holders
+// <cstddef> and <utility> would bring nothing more that is used here, but 120 lines.
 
 #if ADDR_IN_USE_OS_POSIX()
 #    include <fcntl.h>
@@ -109,8 +115,6 @@
 #    include <sys/socket.h>
 #    include <sys/statfs.h>
 #    include <sys/syscall.h>
-#    include <sys/time.h>
-#    include <sys/utsname.h>
 #elif defined(__APPLE__)
 #    include <libproc.h>
 #    include <sys/event.h>
@@ -206,7 +210,7 @@ public:
         if (!set_host(host)) { detail::reject_host(host); }
     }
 
-    template <class Port> Endpoint(std::nullptr_t, Port, Transport = Transport::tcp) = delete;
+    template <class Port> Endpoint(decltype(nullptr), Port, Transport = Transport::tcp) = delete;
 
     // "127.0.0.1:80", "[::1]:80", "localhost:80", ":80" (every address), "80" (host unknown). Empty if it is none of
     // these.
@@ -913,7 +917,7 @@ bool same_user(std::uint32_t pid);
 class Handle {
 public:
     explicit Handle(std::intptr_t value = -1) noexcept : value_(value) {}
-    Handle(Handle&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
+    Handle(Handle&& other) noexcept : value_(other.value_) { other.value_ = -1; }
     Handle& operator=(Handle&& other) noexcept {
         std::swap(value_, other.value_);
         return *this;
@@ -2687,6 +2691,7 @@ inline std::string run_tool(const std::vector<const char*>& paths, std::vector<s
     ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
     std::vector<char*> words;
+    words.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) { words.push_back(argument.data()); }
     words.push_back(nullptr);
     std::string locale = "LC_ALL=C";
@@ -2942,8 +2947,8 @@ inline constexpr std::uint32_t diag_bound = 1U << 13; // since Linux 6.8, ignore
 inline constexpr std::uint32_t diag_all = 0xffff;
 
 inline bool shows_bound_sockets() noexcept {
-    struct ::utsname system {};
-    std::string_view release = ::uname(&system) == 0 ? system.release : "";
+    char system[6][65] = {}; // struct new_utsname (linux/utsname.h): its release is the third
+    std::string_view release = ::syscall(SYS_uname, system) == 0 ? system[2] : "";
     unsigned major = 0;
     unsigned minor = 0;
     return take_number(release, major) && take(release, ".") && take_number(release, minor) &&
@@ -3419,7 +3424,8 @@ inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_cod
     };
     if (!error && any_of(sockets, bound_only)) {
         pause(Milliseconds(50)); // a client between bind() and connect() is in nobody's way for long
-        const std::vector<Socket> before = std::exchange(sockets, {});
+        const std::vector<Socket> before = std::move(sockets);
+        sockets.clear();
         error = list_sockets(endpoint, sockets, blind);
         keep_if(sockets, [&](const Socket& socket) {
             return !bound_only(socket) || any_of(before, [&](const Socket& old) {
@@ -4139,4 +4145,4 @@ inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
 #undef ADDR_IN_USE_RETHROW
 #undef ADDR_IN_USE_TRY
 
-#endif // RETRY_ON_ADDR_IN_USE_HPP_INCLUDED
+#endif // RETRY_ON_ADDR_IN_USE_HPP_0_1_0
