@@ -947,7 +947,7 @@ public:
 private:
     std::uint32_t pid_;
     Handle handle_;
-    std::uint64_t start_time_ = 0; // where there is no handle to hold on to
+    [[maybe_unused]] std::uint64_t start_time_ = 0; // where there is no handle to hold on to
     std::error_code error_;
 };
 
