@@ -99,7 +99,7 @@ bool forbidden(const Facts& facts) { return geteuid() != 0 && geteuid() != facts
 template <class T> int give(const std::vector<T>& entries, void* buffer, int size) {
     if (buffer == nullptr) { return static_cast<int>((entries.size() + 20) * sizeof(T)); }
     const std::size_t count = std::min(entries.size(), static_cast<std::size_t>(size) / sizeof(T));
-    std::memcpy(buffer, entries.data(), count * sizeof(T));
+    std::copy_n(entries.data(), count, static_cast<T*>(buffer));
     errno = 0;
     return static_cast<int>(count * sizeof(T));
 }
