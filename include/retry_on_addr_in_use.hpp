@@ -2176,6 +2176,9 @@ inline std::vector<Holder> gather(const Endpoint& wanted, const std::vector<Sock
             holder.state = socket.state;
             holder.socket_user = socket.user;
             holder.user = holder.pid == 0 ? socket.user : holder.user;
+            if (holder.pid == 0 && holds_address(socket) && !Access::host_known(wanted)) {
+                holder.name = "on another address perhaps: name the host";
+            }
             holders.push_back(std::move(holder));
         }
     }
@@ -3880,17 +3883,19 @@ inline std::vector<Holder> name_owners(const Endpoint& endpoint, std::vector<Soc
     keep_conflicting(endpoint, sockets);
     doubt_one_address(endpoint, sockets);
     std::vector<Holder> processes;
-    for (Socket& socket : sockets) {
-        const auto is_it = [&](const Holder& known) { return known.pid == socket.pid; };
-        if (socket.pid == 0 || any_of(processes, is_it)) { continue; }
-        Holder holder = identify(socket.pid);
-        if (holder.pid == 0) {
-            holder.name = heirs(socket.pid, all_processes(error));
-            socket.pid = 0;
-        }
-        processes.push_back(std::move(holder));
+    for (const Socket& socket : sockets) {
+        if (any_of(processes, [&](const Holder& known) { return known.pid == socket.pid; })) { continue; }
+        processes.push_back(identify(socket.pid));
+        processes.back().pid = socket.pid;
     }
-    return error ? std::vector<Holder>() : gather(endpoint, sockets, processes);
+    std::vector<Holder> holders = gather(endpoint, sockets, processes);
+    for (Holder& holder : holders) {
+        if (holder.pid != 0 && holder.name.empty()) { // in no list of processes
+            holder.name = heirs(holder.pid, all_processes(error));
+            holder.pid = 0;
+        }
+    }
+    return error ? std::vector<Holder>() : holders;
 }
 
 inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {

@@ -190,6 +190,7 @@ TEST_CASE("with the port alone, a holder on one address beside another one lives
     INFO(describe(recovery));
     CHECK(one.alive());
     CHECK(two.alive());
+    if (by_lsof) { CHECK_THAT(describe(recovery), has_text("name the host")); }
     CHECK(recovery.obstacle != Obstacle::none);
 }
 
