@@ -121,56 +121,6 @@
 #    include <sys/sysctl.h>
 #endif
 
-#if defined(_WIN32)
-// As in the SDK (windows.h), which brings 29,000 macros and 100,000 lines. It may be included too, before or after;
-// only NO_STRICT, which gives HMODULE another type, does not go with it.
-struct HINSTANCE__;
-struct _FILETIME;
-struct _SECURITY_ATTRIBUTES;
-struct _STARTUPINFOW;
-struct _PROCESS_INFORMATION;
-struct _INPUT_RECORD;
-struct tagPROCESSENTRY32W;
-extern "C" {
-#    if defined(_WIN64)
-typedef long long(__stdcall* addr_in_use_function)();
-#    else
-typedef int(__stdcall* addr_in_use_function)();
-#    endif
-__declspec(dllimport) HINSTANCE__* __stdcall LoadLibraryExA(const char*, void*, unsigned long);
-__declspec(dllimport) addr_in_use_function __stdcall GetProcAddress(HINSTANCE__*, const char*);
-__declspec(dllimport) unsigned long __stdcall GetLastError();
-__declspec(dllimport) void __stdcall SetLastError(unsigned long);
-__declspec(dllimport) void __stdcall Sleep(unsigned long);
-__declspec(dllimport) unsigned long __stdcall GetCurrentProcessId();
-__declspec(dllimport) void* __stdcall OpenProcess(unsigned long, int, unsigned long);
-__declspec(dllimport) int __stdcall CloseHandle(void*);
-__declspec(dllimport) int __stdcall TerminateProcess(void*, unsigned);
-__declspec(dllimport) unsigned long __stdcall WaitForSingleObject(void*, unsigned long);
-__declspec(dllimport) unsigned long __stdcall WaitForMultipleObjects(unsigned long, void* const*, int, unsigned long);
-__declspec(dllimport) int __stdcall GetProcessTimes(void*, _FILETIME*, _FILETIME*, _FILETIME*, _FILETIME*);
-__declspec(dllimport) int __stdcall QueryFullProcessImageNameW(void*, unsigned long, wchar_t*, unsigned long*);
-__declspec(dllimport) void* __stdcall CreateToolhelp32Snapshot(unsigned long, unsigned long);
-__declspec(dllimport) int __stdcall Process32FirstW(void*, tagPROCESSENTRY32W*);
-__declspec(dllimport) int __stdcall Process32NextW(void*, tagPROCESSENTRY32W*);
-__declspec(dllimport) int __stdcall WideCharToMultiByte(unsigned, unsigned long, const wchar_t*, int, char*, int,
-                                                        const char*, int*);
-__declspec(dllimport) unsigned __stdcall GetSystemDirectoryW(wchar_t*, unsigned);
-__declspec(dllimport) unsigned long __stdcall GetTempPathW(unsigned long, wchar_t*);
-__declspec(dllimport) unsigned __stdcall GetTempFileNameW(const wchar_t*, const wchar_t*, unsigned, wchar_t*);
-__declspec(dllimport) void* __stdcall CreateFileW(const wchar_t*, unsigned long, unsigned long, _SECURITY_ATTRIBUTES*,
-                                                  unsigned long, unsigned long, void*);
-__declspec(dllimport) int __stdcall CreateProcessW(const wchar_t*, wchar_t*, _SECURITY_ATTRIBUTES*,
-                                                   _SECURITY_ATTRIBUTES*, int, unsigned long, void*, const wchar_t*,
-                                                   _STARTUPINFOW*, _PROCESS_INFORMATION*);
-__declspec(dllimport) unsigned long __stdcall SetFilePointer(void*, long, long*, unsigned long);
-__declspec(dllimport) int __stdcall ReadFile(void*, void*, unsigned long, unsigned long*, struct _OVERLAPPED*);
-__declspec(dllimport) int __stdcall WriteFile(void*, const void*, unsigned long, unsigned long*, struct _OVERLAPPED*);
-__declspec(dllimport) int __stdcall FlushConsoleInputBuffer(void*);
-__declspec(dllimport) int __stdcall ReadConsoleInputW(void*, _INPUT_RECORD*, unsigned long, unsigned long*);
-}
-#endif
-
 namespace addr_in_use {
 inline namespace ADDR_IN_USE_NAMESPACE {
 
@@ -3662,13 +3612,66 @@ inline int send_signal(const Handle&, std::uint32_t pid, int number) noexcept {
 } // namespace detail::os
 #endif // other POSIX systems
 
+} // namespace ADDR_IN_USE_NAMESPACE
+} // namespace addr_in_use
+
 // 17  Windows /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
 #if defined(_WIN32)
+
+// As in the SDK (windows.h), which brings 29,000 macros and 100,000 lines. It may be included too, before or after;
+// only NO_STRICT, which gives HMODULE another type, does not go with it.
+struct HINSTANCE__;
+struct _FILETIME;
+struct _SECURITY_ATTRIBUTES;
+struct _STARTUPINFOW;
+struct _PROCESS_INFORMATION;
+struct _INPUT_RECORD;
+struct tagPROCESSENTRY32W;
+extern "C" {
+#    if defined(_WIN64)
+typedef long long(__stdcall* addr_in_use_function)();
+#    else
+typedef int(__stdcall* addr_in_use_function)();
+#    endif
+__declspec(dllimport) HINSTANCE__* __stdcall LoadLibraryExA(const char*, void*, unsigned long);
+__declspec(dllimport) addr_in_use_function __stdcall GetProcAddress(HINSTANCE__*, const char*);
+__declspec(dllimport) unsigned long __stdcall GetLastError();
+__declspec(dllimport) void __stdcall SetLastError(unsigned long);
+__declspec(dllimport) void __stdcall Sleep(unsigned long);
+__declspec(dllimport) unsigned long __stdcall GetCurrentProcessId();
+__declspec(dllimport) void* __stdcall OpenProcess(unsigned long, int, unsigned long);
+__declspec(dllimport) int __stdcall CloseHandle(void*);
+__declspec(dllimport) int __stdcall TerminateProcess(void*, unsigned);
+__declspec(dllimport) unsigned long __stdcall WaitForSingleObject(void*, unsigned long);
+__declspec(dllimport) unsigned long __stdcall WaitForMultipleObjects(unsigned long, void* const*, int, unsigned long);
+__declspec(dllimport) int __stdcall GetProcessTimes(void*, _FILETIME*, _FILETIME*, _FILETIME*, _FILETIME*);
+__declspec(dllimport) int __stdcall QueryFullProcessImageNameW(void*, unsigned long, wchar_t*, unsigned long*);
+__declspec(dllimport) void* __stdcall CreateToolhelp32Snapshot(unsigned long, unsigned long);
+__declspec(dllimport) int __stdcall Process32FirstW(void*, tagPROCESSENTRY32W*);
+__declspec(dllimport) int __stdcall Process32NextW(void*, tagPROCESSENTRY32W*);
+__declspec(dllimport) int __stdcall WideCharToMultiByte(unsigned, unsigned long, const wchar_t*, int, char*, int,
+                                                        const char*, int*);
+__declspec(dllimport) unsigned __stdcall GetSystemDirectoryW(wchar_t*, unsigned);
+__declspec(dllimport) unsigned long __stdcall GetTempPathW(unsigned long, wchar_t*);
+__declspec(dllimport) unsigned __stdcall GetTempFileNameW(const wchar_t*, const wchar_t*, unsigned, wchar_t*);
+__declspec(dllimport) void* __stdcall CreateFileW(const wchar_t*, unsigned long, unsigned long, _SECURITY_ATTRIBUTES*,
+                                                  unsigned long, unsigned long, void*);
+__declspec(dllimport) int __stdcall CreateProcessW(const wchar_t*, wchar_t*, _SECURITY_ATTRIBUTES*,
+                                                   _SECURITY_ATTRIBUTES*, int, unsigned long, void*, const wchar_t*,
+                                                   _STARTUPINFOW*, _PROCESS_INFORMATION*);
+__declspec(dllimport) unsigned long __stdcall SetFilePointer(void*, long, long*, unsigned long);
+__declspec(dllimport) int __stdcall ReadFile(void*, void*, unsigned long, unsigned long*, struct _OVERLAPPED*);
+__declspec(dllimport) int __stdcall WriteFile(void*, const void*, unsigned long, unsigned long*, struct _OVERLAPPED*);
+__declspec(dllimport) int __stdcall FlushConsoleInputBuffer(void*);
+__declspec(dllimport) int __stdcall ReadConsoleInputW(void*, _INPUT_RECORD*, unsigned long, unsigned long*);
+}
+
+namespace addr_in_use {
+inline namespace ADDR_IN_USE_NAMESPACE {
 namespace detail::os {
 
-// From the SDK's headers, which a user may not want: what is needed is declared before the namespace. Handles that are
-// null or -1 are none.
+// A handle that is null or -1 is none.
 inline Handle owned(void* handle) noexcept {
     return Handle(handle == nullptr ? -1 : reinterpret_cast<std::intptr_t>(handle));
 }
@@ -4138,10 +4141,9 @@ inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
     std::uint32_t index = 0;
     return to_number(scope, index) ? index : 0;
 }
-#endif // Windows
-
 } // namespace ADDR_IN_USE_NAMESPACE
 } // namespace addr_in_use
+#endif // Windows
 
 #undef ADDR_IN_USE_CATCH_ALL
 #undef ADDR_IN_USE_HAS_EXCEPTIONS
