@@ -2464,8 +2464,8 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
     const Layout at = tcp ? (v6 ? Layout{56, 0, 16, 20, 48} : Layout{24, 4, 0, 8, 0})
                           : (v6 ? Layout{28, 0, 16, 20, 0} : Layout{12, 0, 0, 4, 0});
     constexpr std::size_t count_size = 4;
-    std::size_t count = size < count_size ? 0 : read_bytes<std::uint32_t>(bytes);
-    count = (std::min)(count, size < count_size ? 0 : (size - count_size) / at.size);
+    if (size < count_size) { return; }
+    std::size_t count = (std::min<std::size_t>)(read_bytes<std::uint32_t>(bytes), (size - count_size) / at.size);
     for (const unsigned char* row = bytes + count_size; count > 0; --count, row += at.size) {
         if (row[at.port] * 256U + row[at.port + 1] != wanted.port()) { continue; }
         Address address = v4_any;
@@ -3148,13 +3148,8 @@ inline bool held(const Endpoint& endpoint) {
     return !error && !sockets.empty();
 }
 
-inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
-    std::vector<Socket> sockets;
-    const bool tcp = socket.transport() == Transport::tcp;
-    bool complete = false;
-    error = dump_sockets(socket, tcp ? diag_listening | diag_bound : diag_unconnected_udp, sockets, complete);
-    keep_if(sockets, [&](const Socket& row) { return row.inode != 0 && same_address(row.local, socket); });
-    if (error || sockets.empty()) { return false; }
+// Whether the process, or a thread of it, has one of the sockets.
+inline bool has_one(std::uint32_t pid, const std::vector<Socket>& sockets, std::error_code& error) {
     bool found = false;
     const auto look_at = [&](const std::string& path, bool deep) {
         return each_socket(AT_FDCWD, path, deep, [&](std::uint64_t inode, const char*) {
@@ -3172,6 +3167,21 @@ inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& er
     }
     if (!found && failure != 0 && failure != ENOENT && failure != ESRCH) { error = system_error(failure); }
     return found;
+}
+
+inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
+    const bool tcp = socket.transport() == Transport::tcp;
+    // For what listens the kernel need not walk its whole table, as it must for what is only bound.
+    for (const std::uint32_t states : {tcp ? diag_listening : diag_unconnected_udp, diag_bound}) {
+        std::vector<Socket> sockets;
+        bool complete = false;
+        error = dump_sockets(socket, states, sockets, complete);
+        keep_if(sockets, [&](const Socket& row) { return row.inode != 0 && same_address(row.local, socket); });
+        if (error) { return false; }
+        if (!sockets.empty() && has_one(pid, sockets, error)) { return true; }
+        if (error || !tcp) { break; }
+    }
+    return false;
 }
 
 #    if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
