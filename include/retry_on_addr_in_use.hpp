@@ -1247,10 +1247,10 @@ struct Harm {
 };
 inline constexpr Harm harms[] = {
     {"it forwards the port of a container or a virtual machine: stop that one (docker ps --filter publish=PORT)",
-     "docker-proxy,dockerd,containerd-shim*,conmon,com.docker.backend*,OrbStack Helper,rootlessport*,rootlesskit,"
-     "vmmem*,wslservice,wslhost,vmcompute,vpnkit*,slirp4netns,pasta,passt,pasta.avx2,passt.avx2,gvproxy,wslrelay*,qemu-"
-     "system-*,VirtualBoxVM,VBoxHeadless,"
-     "vmware-vmx,firecracker,cloud-hypervisor"},
+     "docker-proxy,dockerd,containerd-shim*,conmon,com.docker.backend*,OrbStack Helper,rootlessport*,"
+     "rootlesskit,vmmem*,wslservice,wslhost,vmcompute,vpnkit*,slirp4netns,pasta,passt,pasta.avx2,"
+     "passt.avx2,gvproxy,wslrelay*,qemu-system-*,VirtualBoxVM,VBoxHeadless,vmware-vmx,firecracker,"
+     "cloud-hypervisor"},
     {"it hosts services of Windows: end the service (tasklist /svc /fi \"pid eq PID\", net stop NAME)",
      "svchost.exe,services.exe"},
     {"it is AirPlay: switch off \"AirPlay Receiver\" in the system settings", "ControlCenter"},
@@ -1258,14 +1258,12 @@ inline constexpr Harm harms[] = {
      "launchd,systemd,systemd-socket-proxyd,systemd-socket-activate,inetd,xinetd"},
     {"it forwards the port for a remote session: end that session", "sshd,sshd-session,ssh,adb"},
     {"a person works in it and it inherited the socket: close it by hand",
-     "firefox*,chrome,google-chrome*,chromium*,brave*,opera,vivaldi*,msedge*,microsoft-edge*,Google Chrome*,Safari,"
-     "librewolf,konqueror,epiphany,code,code-insiders,codium,cursor,Electron,devenv.exe,idea*,clion*,pycharm*,"
-     "qtcreator,"
-     "vi,vim*,nvim,gvim,emacs*,nano,gedit,kate,sublime_text,gnome-terminal*,konsole,xterm,alacritty,kitty,wezterm*,"
-     "foot,"
-     "tilix,xfce4-terminal,Terminal,iTerm2,WindowsTerminal.exe,conhost.exe,OpenConsole.exe,explorer.exe,tmux*,screen,"
-     "SCREEN,zellij,Xorg,X,Xwayland,Xvfb,"
-     "gnome-shell,kwin_*,sway,weston,Hyprland,plasmashell,dbus-daemon,dbus-broker*"},
+     "firefox*,chrome,google-chrome*,chromium*,brave*,opera,vivaldi*,msedge*,microsoft-edge*,"
+     "Google Chrome*,Safari,librewolf,konqueror,epiphany,code,code-insiders,codium,cursor,Electron,"
+     "devenv.exe,idea*,clion*,pycharm*,qtcreator,vi,vim*,nvim,gvim,emacs*,nano,gedit,kate,sublime_text,"
+     "gnome-terminal*,konsole,xterm,alacritty,kitty,wezterm*,foot,tilix,xfce4-terminal,Terminal,iTerm2,"
+     "WindowsTerminal.exe,conhost.exe,OpenConsole.exe,explorer.exe,tmux*,screen,SCREEN,zellij,Xorg,X,"
+     "Xwayland,Xvfb,gnome-shell,kwin_*,sway,weston,Hyprland,plasmashell,dbus-daemon,dbus-broker*"},
     {"it is a shell with a terminal and inherited the socket: leave it by hand",
      "sh,bash,dash,zsh,fish,ksh*,mksh,tcsh,csh,pwsh,ash,cmd.exe,powershell.exe", true},
 };
