@@ -27,6 +27,7 @@ MUTATIONS = [
     ("holders", "two holders that share the address by SO_REUSEPORT both leave", "return known.pid == socket.pid && known.local", "return known.local"),
     ("holders", "a dual-stack holder of :: is in the way of 127.0.0.1", "{std::uint8_t{2}, std::uint8_t{10}}", "{std::uint8_t{2}}"),
     ("holders", "a holder that is bound but does not listen", "diag_all = 0xffff", "diag_all = 0x1fff"),
+    ("holders", "a holder that is bound but does not listen", "{tcp ? diag_listening : diag_unconnected_udp, diag_bound}", "{tcp ? diag_listening : diag_unconnected_udp}"),
     ("holders", "a bound holder that ignores SIGTERM has all of its grace, and is forced then", "if (ask_held && !held) {", "if (!held) {"),
     ("holders", "a UDP holder below the ephemeral range", "? 6 : 17;", "? 6 : 6;"),
     ("holders", "a socket in the descriptor table of one thread only", "for (const bool threads : {false, true}) {", "for (const bool threads : {false}) {"),

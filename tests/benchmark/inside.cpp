@@ -1,5 +1,5 @@
 // What runs inside a process, the library beside the same system calls in C. Called by tests/benchmark.sh with the port
-// of a listener on 127.0.0.1 in BENCHMARK_PORT, and with the program that holds one in BENCHMARK_HOLDER.
+// of a listener on 127.0.0.1 in BENCHMARK_PORT.
 
 #include <retry_on_addr_in_use.hpp>
 
