@@ -88,7 +88,6 @@
 #include <cstdint>      // for fixed widths
 #include <cstdio>       // for the last words before std::abort
 #include <cstdlib>      // for std::abort
-#include <cstring>      // for std::memcpy, std::size_t
 #include <exception>    // for std::nested_exception
 #include <optional>     // for Endpoint::parse
 #include <stdexcept>    // for std::invalid_argument
@@ -97,11 +96,10 @@
 #include <system_error> // for std::error_code
 #include <type_traits>  // for what a server and a policy can do
 #include <vector>       // for the holders
-// <cstddef> and <utility> would bring nothing more that is used here, but 120 lines.
+// <cstddef>, <cstring> and <utility> would bring nothing more that is used here, but 340 lines.
 
 #if ADDR_IN_USE_OS_POSIX()
 #    include <fcntl.h>
-#    include <net/if.h>
 #    include <poll.h>
 #    include <signal.h>
 #    include <spawn.h>
@@ -115,7 +113,10 @@
 #    include <sys/socket.h>
 #    include <sys/statfs.h>
 #    include <sys/syscall.h>
-#elif defined(__APPLE__)
+#elif ADDR_IN_USE_OS_POSIX()
+#    include <net/if.h>
+#endif
+#if defined(__APPLE__)
 #    include <libproc.h>
 #    include <sys/event.h>
 #    include <sys/sysctl.h>
@@ -130,11 +131,17 @@ enum class Transport : std::uint8_t { tcp, udp };
 
 namespace detail {
 struct Access;
+inline void copy_bytes(void* to, const void* from, std::size_t size) noexcept {
+    std::char_traits<char>::copy(static_cast<char*>(to), static_cast<const char*>(from), size);
+}
+inline bool same_bytes(const void* a, const void* b, std::size_t size) noexcept {
+    return std::char_traits<char>::compare(static_cast<const char*>(a), static_cast<const char*>(b), size) == 0;
+}
 // In network byte order; IPv4 in its mapped form ::ffff:a.b.c.d.
 struct Address {
     unsigned char bytes[16] = {};
     friend bool operator==(const Address& a, const Address& b) noexcept {
-        return std::memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
+        return same_bytes(a.bytes, b.bytes, sizeof a.bytes);
     }
 };
 template <class T> inline constexpr bool is_port = std::is_integral_v<T> && !std::is_same_v<std::remove_cv_t<T>, bool>;
@@ -573,7 +580,7 @@ inline constexpr Address v4_any{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255}};
 inline constexpr Address v4_loopback{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1}};
 inline constexpr Address v6_loopback{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 
-inline bool is_v4(const Address& address) noexcept { return std::memcmp(address.bytes, v4_any.bytes, 12) == 0; }
+inline bool is_v4(const Address& address) noexcept { return same_bytes(address.bytes, v4_any.bytes, 12); }
 
 // Four decimal numbers into the last four bytes.
 inline bool read_v4(std::string_view text, Address& address) noexcept {
@@ -597,7 +604,7 @@ inline bool read_v6(std::string_view text, Address& address) noexcept {
     while (!text.empty() && size < 16) {
         Address v4;
         if (size <= 12 && text.find(':') == std::string_view::npos && read_v4(text, v4)) {
-            std::memcpy(&result.bytes[size], &v4.bytes[12], 4);
+            copy_bytes(&result.bytes[size], &v4.bytes[12], 4);
             size += 4;
             text = {};
             break;
@@ -617,8 +624,8 @@ inline bool read_v6(std::string_view text, Address& address) noexcept {
     if (!text.empty() || (gap == none) != (size == 16)) { return false; }
     address = Address{};
     const std::size_t head = gap == none ? 16 : gap;
-    std::memcpy(address.bytes, result.bytes, head);
-    std::memcpy(address.bytes + 16 - (size - head), result.bytes + head, size - head);
+    copy_bytes(address.bytes, result.bytes, head);
+    copy_bytes(address.bytes + 16 - (size - head), result.bytes + head, size - head);
     return true;
 }
 
@@ -847,7 +854,11 @@ std::vector<Holder> netstat(const Endpoint& endpoint, Milliseconds timeout, std:
 bool held(const Endpoint& endpoint);
 // Whether the process has a socket on that very address that is listening or bound.
 bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error);
-std::pair<std::uint16_t, std::uint16_t> ephemeral_ports(); // both included
+struct PortRange { // both included; unknown: it may be any
+    std::uint16_t first = 1024;
+    std::uint16_t last = 65535;
+};
+PortRange ephemeral_ports();
 
 // Facts about a process. 0, empty or false where they cannot be read.
 Holder identify(std::uint32_t pid);
@@ -891,8 +902,8 @@ public:
     [[nodiscard]] bool exited() const;
     // Refuses by itself this process, every pid of 1 or less, and whatever is no pid on this system.
     [[nodiscard]] std::error_code signal(Ask ask) const;
-    // Returns when one of `processes` has exited or `time` has passed.
-    static void wait(const std::vector<const Process*>& processes, Milliseconds time);
+    // Returns when one of `processes` that lives now has exited, or `time` has passed.
+    static void wait(const std::vector<Process>& processes, Milliseconds time);
 
 private:
     std::uint32_t pid_;
@@ -938,8 +949,8 @@ template <class T, class Test> void keep_if(std::vector<T>& elements, Test test)
 
 // A deadline that no duration can overflow.
 inline Clock::time_point deadline_after(os::Milliseconds time) {
-    constexpr os::Milliseconds year = std::chrono::hours(24 * 365);
-    return Clock::now() + (time < os::Milliseconds(0) ? os::Milliseconds(0) : time < year ? time : year);
+    constexpr os::Milliseconds year(365LL * 24 * 60 * 60 * 1000);
+    return Clock::now() + (std::max)(os::Milliseconds(0), (std::min)(time, year));
 }
 
 inline os::Milliseconds left_until(Clock::time_point deadline) {
@@ -1391,39 +1402,34 @@ inline bool spare_all(std::vector<Eviction>& evictions) {
     return !reason.empty();
 }
 
-inline std::string no_rule(const Holder&) { return ""; }
-
-// What a rule (text for a Holder, empty if it may be ended) says of each holder. `survived`: still to be decided.
-template <class Rule> std::vector<Eviction> judge_holders(const std::vector<Holder>& holders, Rule rule) {
-    std::vector<Eviction> evictions;
-    for (const Holder& holder : holders) {
-        std::string reason = rule(holder);
-        const Fate fate = reason.empty() ? Fate::survived : Fate::refused;
-        evictions.push_back({holder, fate, {}, {}, std::move(reason)});
-    }
+// `survived`: still to be decided.
+inline std::vector<Eviction> undecided(const std::vector<Holder>& holders) {
+    std::vector<Eviction> evictions(holders.size());
+    for (std::size_t i = 0; i < holders.size(); ++i) { evictions[i].holder = holders[i]; }
     return evictions;
+}
+
+// Lets a rule (text for a Holder, empty if it may be ended) decide about each that is undecided.
+template <class Rule> void refuse(std::vector<Eviction>& evictions, Rule rule) {
+    for (Eviction& eviction : evictions) {
+        if (eviction.fate != Fate::survived) { continue; }
+        eviction.reason = rule(eviction.holder);
+        if (!eviction.reason.empty()) { eviction.fate = Fate::refused; }
+    }
 }
 
 // Holders and the processes behind them, held on to from before the look at them until after the last signal.
 class Pinned {
 public:
-    explicit Pinned(const std::vector<Holder>& holders)
-        : begin_(Clock::now()), evictions_(judge_holders(holders, no_rule)) {
+    explicit Pinned(const std::vector<Holder>& holders) : begin_(Clock::now()), evictions_(undecided(holders)) {
         for (const Holder& holder : holders) { processes_.emplace_back(holder.pid); }
         look(Fate::already_gone, Fate::released);
     }
 
     [[nodiscard]] std::vector<Eviction>& evictions() noexcept { return evictions_; }
 
-    template <class Rule> void refuse(Rule rule) {
-        undecided([&](Eviction& eviction, const os::Process&) {
-            eviction.reason = rule(eviction.holder);
-            if (!eviction.reason.empty()) { eviction.fate = Fate::refused; }
-        });
-    }
-
     void signal(os::Ask ask) {
-        undecided([&](Eviction& eviction, const os::Process& process) {
+        each([&](Eviction& eviction, const os::Process& process) {
             eviction.error = process.signal(ask);
             if (eviction.error == std::errc::no_such_process) {
                 eviction.error.clear();
@@ -1443,33 +1449,33 @@ public:
         os::Milliseconds step(1);
         for (bool ask_held = true;; step = (std::min)(step * 2, os::Milliseconds(32))) {
             bool held = false;
-            std::vector<const os::Process*> waiting;
-            undecided([&](Eviction& eviction, const os::Process& process) {
+            bool waiting = false;
+            each([&](Eviction& eviction, const os::Process& process) {
                 if (process.exited()) { return decide(eviction, dead); }
                 const Endpoint& socket = eviction.holder.socket;
-                waiting.push_back(&process);
+                waiting = true;
                 ask_held =
                     ask_held && (eviction.holder.state == State::listening || socket.transport() == Transport::udp);
                 held = held || (ask_held && os::held(socket));
             });
             const os::Milliseconds left = left_until(deadline);
-            if (waiting.empty()) { return; }
+            if (!waiting) { return; }
             if (ask_held && !held) {
                 // A process that dies closes its sockets a moment before it can be seen to be dead.
-                os::Process::wait(waiting, os::Milliseconds(50));
+                os::Process::wait(processes_, os::Milliseconds(50));
                 look(dead, free);
                 ask_held = false; // whoever is still undecided holds on to something that `held` does not see
             } else if (left <= os::Milliseconds(0)) {
                 return;
             } else {
-                os::Process::wait(waiting, ask_held ? (std::min)(step, left) : left);
+                os::Process::wait(processes_, ask_held ? (std::min)(step, left) : left);
             }
         }
     }
 
     // Looks at whoever is undecided: is it still that process, and does it still hold the address?
     void look(Fate dead, Fate free) {
-        undecided([&](Eviction& eviction, const os::Process& process) {
+        each([&](Eviction& eviction, const os::Process& process) {
             const Holder& before = eviction.holder;
             std::error_code error = process.error();
             const Holder now = os::identify(before.pid);
@@ -1492,7 +1498,7 @@ public:
     }
 
 private:
-    template <class Visit> void undecided(Visit visit) {
+    template <class Visit> void each(Visit visit) { // that is undecided
         for (std::size_t i = 0; i < evictions_.size(); ++i) {
             if (evictions_[i].fate == Fate::survived) { visit(evictions_[i], processes_[i]); }
         }
@@ -1519,7 +1525,7 @@ template <class Killer> std::vector<Eviction> evict(Killer& killer, const std::v
     if constexpr (!detected<SingleResult, Killer>) {
         return killer(holders);
     } else {
-        std::vector<Eviction> evictions = judge_holders(holders, no_rule);
+        std::vector<Eviction> evictions = undecided(holders);
         std::string reason;
         for (Eviction& eviction : evictions) {
             const Clock::time_point begin = Clock::now();
@@ -1547,7 +1553,7 @@ template <class Predicate> using Refusal = decltype(std::string_view(Predicate::
 
 inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Holder>& holders) const {
     detail::Pinned pinned(holders);
-    pinned.refuse(detail::harm);
+    detail::refuse(pinned.evictions(), detail::harm);
     pinned.signal(detail::os::Ask::permission);
     if (!detail::spare_all(pinned.evictions())) {
         if (grace > grace.zero() && detail::os::can_ask()) {
@@ -1570,7 +1576,12 @@ inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& 
 }
 
 inline std::vector<Eviction> ReportOnly::operator()(const std::vector<Holder>& holders) const {
-    return detail::judge_holders(holders, [](const Holder&) { return std::string("ReportOnly ends nobody"); });
+    std::vector<Eviction> evictions = detail::undecided(holders);
+    for (Eviction& eviction : evictions) {
+        eviction.fate = Fate::refused;
+        eviction.reason = "ReportOnly ends nobody";
+    }
+    return evictions;
 }
 
 template <class Predicate, class Killer>
@@ -1578,7 +1589,8 @@ std::vector<Eviction> OnlyIf<Predicate, Killer>::operator()(const std::vector<Ho
     static_assert(std::is_invocable_r_v<bool, Predicate&, const Holder&>,
                   "retry_on_addr_in_use: OnlyIf needs a predicate: bool operator()(const Holder&).");
     if constexpr (std::is_invocable_r_v<bool, Predicate&, const Holder&>) {
-        std::vector<Eviction> evictions = detail::judge_holders(holders, [&](const Holder& holder) -> std::string {
+        std::vector<Eviction> evictions = detail::undecided(holders);
+        detail::refuse(evictions, [&](const Holder& holder) -> std::string {
             ADDR_IN_USE_TRY {
                 if (predicate_(holder)) { return ""; }
             }
@@ -1820,8 +1832,9 @@ private:
 
     // True if anybody may not be offered to the killer; then nobody is.
     bool protect(const std::vector<Holder>& holders) {
-        std::vector<Eviction> evictions = judge_holders(
-            holders, [&](const Holder& holder) { return protection(holder, recovery_.endpoint, holders, begin_); });
+        std::vector<Eviction> evictions = undecided(holders);
+        refuse(evictions,
+               [&](const Holder& holder) { return protection(holder, recovery_.endpoint, holders, begin_); });
         const bool spared = spare_all(evictions);
         if (spared) { recovery_.evictions = std::move(evictions); }
         return spared;
@@ -2051,8 +2064,9 @@ inline bool holds_address(const Socket& socket) noexcept {
 }
 
 inline void add_unseen(const Endpoint& wanted, std::vector<Socket>& sockets) {
-    sockets.emplace_back();
-    sockets.back().local = wanted;
+    Socket unseen;
+    unseen.local = wanted;
+    sockets.push_back(std::move(unseen));
 }
 
 // Leaves what is in the way of `wanted`, and of connections only those that could be: where somebody listens, a
@@ -2135,7 +2149,7 @@ inline std::vector<Holder> gather(const Endpoint& wanted, const std::vector<Sock
 
 template <class Number> Number read_bytes(const unsigned char* bytes) noexcept {
     Number number;
-    std::memcpy(&number, bytes, sizeof number);
+    copy_bytes(&number, bytes, sizeof number);
     return number;
 }
 
@@ -2198,7 +2212,7 @@ inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoi
             }
             if (port == wanted.port()) {
                 Address address = v4_any;
-                std::memcpy(address.bytes + (v6 ? 0 : 12), body + 8, v6 ? 16 : 4);
+                copy_bytes(address.bytes + (v6 ? 0 : 12), body + 8, v6 ? 16 : 4);
                 sockets.push_back(diag_socket(v6, address, body[1], read_bytes<std::uint32_t>(body + 68),
                                               read_bytes<std::uint32_t>(body + 64), wanted,
                                               read_bytes<std::uint32_t>(body + 40), v6_only));
@@ -2240,7 +2254,7 @@ inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::ui
             std::string_view digits = columns[1].substr(0, 8);
             columns[1].remove_prefix(8);
             good = take_number(digits, word, 16) && digits.empty();
-            std::memcpy(address.bytes + at, &word, sizeof word);
+            copy_bytes(address.bytes + at, &word, sizeof word);
         }
         good = good && take(columns[1], ":") && take_number(columns[1], port, 16) &&
                take_number(columns[3], state, 16) && to_number(columns[7], user) && to_number(columns[9], inode) &&
@@ -2300,12 +2314,12 @@ inline ProcessStat read_stat(std::string_view text) {
 }
 
 // The numbers after "KEY:" in a file like /proc/PID/status.
-inline std::vector<std::uint32_t> status_numbers(std::string_view text, std::string_view key) {
-    std::vector<std::uint32_t> numbers;
+inline std::vector<std::uint64_t> status_numbers(std::string_view text, std::string_view key) {
+    std::vector<std::uint64_t> numbers;
     while (!text.empty()) {
         std::string_view line = take_line(text);
         if (!take(line, key) || !take(line, ":")) { continue; }
-        std::uint32_t number = 0;
+        std::uint64_t number = 0;
         while (take(line, "\t") || take(line, " ") || take_number(line, number)) {
             if (line.empty() || line[0] == '\t' || line[0] == ' ') { numbers.push_back(number); }
         }
@@ -2401,7 +2415,7 @@ inline bool read_lsof(std::string_view text, Transport transport, std::vector<So
         const std::string_view value = line.substr(line.empty() ? 0 : 1);
         if (field == 'p') {
             if (!processes.empty()) { finish_file(); }
-            processes.emplace_back();
+            processes.push_back(Holder());
             if (!to_number(value, processes.back().pid)) { return false; }
         } else if (processes.empty()) {
             return false;
@@ -2467,7 +2481,7 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
     for (const unsigned char* row = bytes + count_size; count > 0; --count, row += at.size) {
         if (row[at.port] * 256U + row[at.port + 1] != wanted.port()) { continue; }
         Address address = v4_any;
-        std::memcpy(address.bytes + (v6 ? 0 : 12), row + at.address, v6 ? 16 : 4);
+        copy_bytes(address.bytes + (v6 ? 0 : 12), row + at.address, v6 ? 16 : 4);
         const auto state = read_bytes<std::uint32_t>(row + at.state);
         const auto scope = v6 ? read_bytes<std::uint32_t>(row + at.scope) : 0;
         Socket socket;
@@ -2496,6 +2510,12 @@ namespace detail::os {
 
 inline int last_error() noexcept { return errno; }
 inline void last_error(int value) noexcept { errno = value; }
+
+#    if defined(__linux__) // without <net/if.h>, 80 lines for this one function
+extern "C" unsigned interface_by_name(const char* name) noexcept __asm__("if_nametoindex");
+#    else
+inline unsigned interface_by_name(const char* name) noexcept { return ::if_nametoindex(name); }
+#    endif
 
 inline Handle::~Handle() {
     if (value_ != -1) {
@@ -2548,16 +2568,18 @@ inline std::error_code Process::signal(Ask ask) const {
     return {};
 }
 
-inline void Process::wait(const std::vector<const Process*>& processes, Milliseconds time) {
-    std::vector<pollfd> deaths;
-    for (const Process* process : processes) {
-        if (process->handle_) {
-            deaths.push_back({process->handle_.descriptor(), POLLIN, 0});
-        } else if (!process->error_) {
-            time = (std::min)(time, Milliseconds(10)); // without a handle its death is no event
+inline void Process::wait(const std::vector<Process>& processes, Milliseconds time) {
+    pollfd deaths[64];
+    nfds_t count = 0;
+    for (const Process& process : processes) {
+        if (process.error_ || process.exited()) { continue; }
+        if (process.handle_ && count < std::size(deaths)) {
+            deaths[count++] = {process.handle_.descriptor(), POLLIN, 0};
+        } else {
+            time = (std::min)(time, Milliseconds(10)); // its death is no event
         }
     }
-    ::poll(deaths.data(), static_cast<nfds_t>(deaths.size()), poll_time(time));
+    ::poll(deaths, count, poll_time(time));
 }
 
 // Appends what can be read until the end of the file, `most` bytes or the deadline.
@@ -2625,9 +2647,10 @@ inline bool ask_on_terminal(const std::string& question, Milliseconds timeout) {
     return means_yes(answer);
 }
 
-// What a program writes, the first of `paths` that exists: without a shell, in a clean environment, and whatever
-// SIGCHLD is set to. A status above 1 is an error; 1 is how lsof and ps say that they found nothing.
-inline std::string run_tool(const std::vector<const char*>& paths, std::vector<std::string> arguments,
+// What a program writes, the first of `paths` that exists, with `arguments` that end in a null: without a shell, in a
+// clean environment, and whatever SIGCHLD is set to. A status above 1 is an error; 1 is how lsof and ps say that they
+// found nothing.
+inline std::string run_tool(std::initializer_list<const char*> paths, std::initializer_list<const char*> arguments,
                             Milliseconds timeout, std::error_code& error) {
     const Clock::time_point deadline = deadline_after(timeout);
     const char* program = nullptr;
@@ -2641,10 +2664,6 @@ inline std::string run_tool(const std::vector<const char*>& paths, std::vector<s
     Handle input(ends[1]);
     ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    std::vector<char*> words;
-    words.reserve(arguments.size() + 1);
-    for (std::string& argument : arguments) { words.push_back(argument.data()); }
-    words.push_back(nullptr);
     std::string locale = "LC_ALL=C";
     std::string zone = "TZ=UTC0";
     char* const environment[] = {locale.data(), zone.data(), nullptr};
@@ -2666,7 +2685,8 @@ inline std::string run_tool(const std::vector<const char*>& paths, std::vector<s
     ::posix_spawnattr_setsigdefault(&attributes, &usual);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     pid_t child = 0;
-    error = system_error(::posix_spawn(&child, program, &actions, &attributes, words.data(), environment));
+    auto* const words = const_cast<char* const*>(arguments.begin()); // posix_spawn changes none of them
+    error = system_error(::posix_spawn(&child, program, &actions, &attributes, words, environment));
     ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&actions);
     input = Handle();
@@ -2691,7 +2711,7 @@ inline std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, 
         (endpoint.transport() == Transport::tcp ? "-iTCP:" : "-iUDP:") + std::to_string(endpoint.port());
     const std::string text = run_tool(
         {"/usr/bin/lsof", "/usr/sbin/lsof", "/usr/local/bin/lsof", "/usr/local/sbin/lsof", "/bin/lsof", "/sbin/lsof"},
-        {"lsof", "-nPlw", select, "-FpcuftPTn"}, timeout, error);
+        {"lsof", "-nPlw", select.c_str(), "-FpcuftPTn", nullptr}, timeout, error);
     std::vector<Socket> sockets;
     std::vector<Holder> processes;
     if (!error && !read_lsof(text, endpoint.transport(), sockets, processes)) {
@@ -2720,11 +2740,11 @@ inline std::string_view of_the_system(std::uint32_t pid) noexcept {
 
 inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
     std::uint32_t index = 0;
-    char name[IF_NAMESIZE] = {};
+    char name[16] = {}; // IF_NAMESIZE
     if (to_number(scope, index) || scope.empty() || scope.size() >= sizeof name) { return index; }
     const KeepLastError keep;
-    std::memcpy(name, scope.data(), scope.size());
-    return ::if_nametoindex(name);
+    copy_bytes(name, scope.data(), scope.size());
+    return os::interface_by_name(name);
 }
 #endif // POSIX
 
@@ -2823,7 +2843,7 @@ inline bool isolated(std::uint32_t pid, std::error_code& error) {
 
 inline std::uint32_t tracer(std::error_code& error) {
     const auto numbers = status_numbers(read_proc(self(), "status", error), "TracerPid");
-    return numbers.empty() ? 0 : numbers[0];
+    return numbers.empty() ? 0 : static_cast<std::uint32_t>(numbers[0]);
 }
 
 // All through one descriptor of /proc/PID, so all of one process: after its death every read fails.
@@ -2880,8 +2900,8 @@ inline bool same_command_line(std::uint32_t pid) {
     return !ours.empty() && ours.size() < most && ours == read_file(AT_FDCWD, proc_path(pid, "cmdline").c_str(), most);
 }
 
-inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() {
-    std::pair<std::uint16_t, std::uint16_t> range{1024, 65535}; // unknown: it may be any
+inline PortRange ephemeral_ports() {
+    PortRange range;
     const auto numbers = status_numbers(':' + read_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range"), "");
     if (numbers.size() == 2 && numbers[0] <= numbers[1] && numbers[1] <= 65535) {
         range = {static_cast<std::uint16_t>(numbers[0]), static_cast<std::uint16_t>(numbers[1])};
@@ -2916,7 +2936,7 @@ inline std::error_code dump_by_netlink(const Endpoint& wanted, std::uint32_t sta
     for (const unsigned char family : {std::uint8_t{2}, std::uint8_t{10}}) { // AF_INET, AF_INET6
         // struct nlmsghdr and struct inet_diag_req_v2
         alignas(4) unsigned char request[72] = {};
-        const auto put = [&](std::size_t at, auto value) { std::memcpy(&request[at], &value, sizeof value); };
+        const auto put = [&](std::size_t at, auto value) { copy_bytes(&request[at], &value, sizeof value); };
         put(0, static_cast<std::uint32_t>(sizeof request));
         put(4, std::uint16_t{20});        // SOCK_DIAG_BY_FAMILY
         put(6, std::uint16_t{1 | 0x300}); // NLM_F_REQUEST | NLM_F_DUMP
@@ -3018,18 +3038,17 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
     const Handle proc = open_directory(AT_FDCWD, "/proc");
     if (const std::error_code error = check_proc(proc)) { return error; }
     std::vector<Socket> owned;
-    std::vector<bool> found(sockets.size());
     int failure = 0;
     const auto look_at = [&](const std::string& path, std::string_view process, bool deep) {
         const int error = each_socket(proc.descriptor(), path, deep, [&](std::uint64_t inode, const char* name) {
-            for (std::size_t i = 0; i < sockets.size(); ++i) {
-                if (sockets[i].inode != inode) { continue; }
-                Socket socket = sockets[i];
+            for (Socket& row : sockets) {
+                if (row.inode != inode) { continue; }
+                Socket socket = row;
                 take_number(process, socket.pid);
                 if (any_of(owned, [&](const Socket& known) {
                         return known.pid == socket.pid && known.local == socket.local && known.state == socket.state;
                     })) {
-                    found[i] = true;
+                    row.pid = socket.pid;
                     continue;
                 }
                 const Handle directory = open_directory(proc.descriptor(), std::to_string(socket.pid).c_str());
@@ -3041,7 +3060,7 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
                 each_inode(directory.descriptor(), path.substr(path.find('/') + 1) + '/' + name, deep,
                            [&](std::uint64_t now) { confirmed = confirmed || now == inode; });
                 if (!confirmed) { continue; }
-                found[i] = true;
+                row.pid = socket.pid;
                 if (!any_of(processes, [&](const Holder& known) { return known.pid == holder.pid; })) {
                     processes.push_back(std::move(holder));
                 }
@@ -3053,9 +3072,7 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
     // A thread may have a descriptor table of its own, and then its sockets are in no other place (CLONE_FILES, man 2
     // clone); so are those of the threads left when the first one has ended. Only then is it asked what io_urings hold.
     for (const bool threads : {false, true}) {
-        bool complete = true;
-        for (std::size_t i = 0; i < sockets.size(); ++i) { complete = complete && (found[i] || sockets[i].inode == 0); }
-        if (complete) { break; }
+        if (!any_of(sockets, [](const Socket& socket) { return socket.pid == 0 && socket.inode != 0; })) { break; }
         ::lseek(proc.descriptor(), 0, SEEK_SET);
         const int error = each_number(proc, [&](const char* pid) {
             if (!threads) {
@@ -3076,8 +3093,8 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
         });
         if (failure != 0 || error != 0) { return system_error(failure != 0 ? failure : error); }
     }
-    for (std::size_t i = 0; i < sockets.size(); ++i) {
-        if (!found[i]) { owned.push_back(std::move(sockets[i])); }
+    for (Socket& socket : sockets) {
+        if (socket.pid == 0) { owned.push_back(std::move(socket)); }
     }
     sockets = std::move(owned);
     return {};
@@ -3097,19 +3114,15 @@ inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>&
         if (error || !sockets.empty()) { return error; }
     }
     const auto is_bound_only = [&](const Socket& socket) { return tcp && socket.state == State::bound; };
-    std::vector<Socket> before;
     for (const bool again : {false, true}) {
-        sockets.clear();
-        if (const std::error_code error = dump_sockets(wanted, diag_all, sockets, complete)) { return error; }
-        if (again) {
-            keep_if(sockets, [&](const Socket& socket) {
-                return !is_bound_only(socket) || has_inode(before, socket.inode, State::bound);
-            });
-        }
-        keep_conflicting(wanted, sockets);
-        before = sockets;
-        keep_if(before, is_bound_only);
-        if (before.empty() || again) { break; }
+        std::vector<Socket> now;
+        if (const std::error_code error = dump_sockets(wanted, diag_all, now, complete)) { return error; }
+        keep_if(now, [&](const Socket& socket) {
+            return !again || !is_bound_only(socket) || has_inode(sockets, socket.inode, State::bound);
+        });
+        keep_conflicting(wanted, now);
+        sockets = std::move(now);
+        if (again || !any_of(sockets, is_bound_only)) { break; }
         pause(Milliseconds(50)); // a client between bind() and connect() is in nobody's way for long
     }
     if (!complete) { doubt_one_address(wanted, sockets); }
@@ -3266,15 +3279,15 @@ inline bool read_socket(const socket_info& info, Transport transport, Socket& so
     const auto in_host_order = [](int port) { // in network order, in the low half of an int
         const auto low = static_cast<std::uint16_t>(port);
         unsigned char bytes[2];
-        std::memcpy(bytes, &low, sizeof bytes);
+        copy_bytes(bytes, &low, sizeof bytes);
         return static_cast<std::uint16_t>(bytes[0] * 256U + bytes[1]);
     };
     const bool v6 = (in.insi_vflag & INI_IPV6) != 0;
     Address address = v4_any;
     if (v6) {
-        std::memcpy(address.bytes, &in.insi_laddr.ina_6, sizeof address.bytes);
+        copy_bytes(address.bytes, &in.insi_laddr.ina_6, sizeof address.bytes);
     } else {
-        std::memcpy(address.bytes + 12, &in.insi_laddr.ina_46.i46a_addr4, 4);
+        copy_bytes(address.bytes + 12, &in.insi_laddr.ina_46.i46a_addr4, 4);
     }
     const bool alone = in.insi_fport == 0;
     const int state = tcp ? info.soi_proto.pri_tcp.tcpsi_state : TSI_S_CLOSED;
@@ -3340,7 +3353,7 @@ inline std::string command_line(std::uint32_t pid) {
     std::size_t size = text.size();
     std::int32_t count = 0;
     if (::sysctl(name, 3, text.data(), &size, nullptr, 0) != 0 || size < sizeof count) { return ""; }
-    std::memcpy(&count, text.data(), sizeof count);
+    copy_bytes(&count, text.data(), sizeof count);
     text.resize(size);
     // The number of arguments, the program's path, zeros, and the arguments, each with a zero at its end.
     std::size_t begin = text.find_first_not_of('\0', text.find('\0', sizeof count));
@@ -3421,8 +3434,8 @@ inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& er
     return any_of(sockets, [&](const Socket& row) { return holds_address(row) && same_address(row.local, socket); });
 }
 
-inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() {
-    std::pair<std::uint16_t, std::uint16_t> range{1024, 65535}; // unknown: it may be any
+inline PortRange ephemeral_ports() {
+    PortRange range;
     int first = 0;
     int last = 0;
     std::size_t size = sizeof first;
@@ -3529,10 +3542,11 @@ struct PsLine {
 };
 
 inline PsLine ps(std::uint32_t pid, std::error_code& error) {
+    const std::string number = std::to_string(pid);
     const std::string text =
         run_tool({"/bin/ps", "/usr/bin/ps"},
-                 {"ps", "-o", "ppid=", "-o", "uid=", "-o", "ruid=", "-o", "svuid=", "-o", "tty=", "-o", "stat=", "-o",
-                  "lstart=", "-o", "comm=", "-p", std::to_string(pid)},
+                 {"ps",   "-o", "ppid=", "-o", "uid=",    "-o", "ruid=", "-o", "svuid=",       "-o",
+                  "tty=", "-o", "stat=", "-o", "lstart=", "-o", "comm=", "-p", number.c_str(), nullptr},
                  tool_time, error);
     PsLine line;
     std::string_view rest(text);
@@ -3580,7 +3594,7 @@ inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& er
         return holder.pid == pid && holds_address(holder) && same_address(holder.socket, socket);
     });
 }
-inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() { return {1024, 65535}; }
+inline PortRange ephemeral_ports() { return {}; }
 
 inline std::uint32_t tracer(std::error_code&) { return 0; }
 inline bool isolated(std::uint32_t, std::error_code&) { return false; }
@@ -3808,7 +3822,7 @@ inline std::string command_line(const Handle& process) {
         query(raw(process), of_command_line, buffer.data(), static_cast<unsigned long>(buffer.size()), nullptr) < 0) {
         return "";
     }
-    std::memcpy(&text, buffer.data(), sizeof text);
+    copy_bytes(&text, buffer.data(), sizeof text);
     return utf8(text.characters, text.size / sizeof(wchar_t));
 }
 
@@ -3930,7 +3944,7 @@ inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& er
     });
 }
 
-inline std::pair<std::uint16_t, std::uint16_t> ephemeral_ports() { return {1024, 65535}; } // no function tells
+inline PortRange ephemeral_ports() { return {}; } // no function tells
 
 inline std::string_view of_the_system(std::uint32_t pid) noexcept {
     using Critical = int(__stdcall*)(void*, int*);
@@ -3997,17 +4011,22 @@ inline std::error_code Process::signal(Ask ask) const {
     return exited() ? std::make_error_code(std::errc::no_such_process) : error;
 }
 
-inline void Process::wait(const std::vector<const Process*>& processes, Milliseconds time) {
-    constexpr std::size_t most = 64; // MAXIMUM_WAIT_OBJECTS
-    std::vector<void*> handles;
-    for (const Process* process : processes) {
-        if (process->handle_ && handles.size() < most) { handles.push_back(raw(process->handle_)); }
+inline void Process::wait(const std::vector<Process>& processes, Milliseconds time) {
+    void* handles[64]; // MAXIMUM_WAIT_OBJECTS
+    unsigned long count = 0;
+    for (const Process& process : processes) {
+        if (process.error_ || process.exited()) { continue; }
+        if (count < std::size(handles)) {
+            handles[count++] = raw(process.handle_);
+        } else {
+            time = (std::min)(time, Milliseconds(10)); // its death is no event
+        }
     }
     const auto milliseconds = static_cast<unsigned long>((std::min<std::int64_t>)(time.count(), INT32_MAX));
-    if (handles.empty()) {
+    if (count == 0) {
         ::Sleep(milliseconds);
     } else {
-        ::WaitForMultipleObjects(static_cast<unsigned long>(handles.size()), handles.data(), 0, milliseconds);
+        ::WaitForMultipleObjects(count, handles, 0, milliseconds);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "real.hpp"
 
 #include <cstddef>
+#include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <linux/audit.h>

@@ -86,12 +86,12 @@ TEST_CASE("/proc/PID/stat, whatever the name holds") {
 
 TEST_CASE("lines of numbers in /proc/PID/status") {
     const std::string text = "Name:\tUid:\t7\nUid:\t1\t2\t3\t4\nTracerPid:\t0\nNSpid:\t100\t7\n";
-    CHECK(status_numbers(text, "Uid") == std::vector<std::uint32_t>{1, 2, 3, 4});
-    CHECK(status_numbers(text, "NSpid") == std::vector<std::uint32_t>{100, 7});
-    CHECK(status_numbers(text, "TracerPid") == std::vector<std::uint32_t>{0});
+    CHECK(status_numbers(text, "Uid") == std::vector<std::uint64_t>{1, 2, 3, 4});
+    CHECK(status_numbers(text, "NSpid") == std::vector<std::uint64_t>{100, 7});
+    CHECK(status_numbers(text, "TracerPid") == std::vector<std::uint64_t>{0});
     CHECK(status_numbers(text, "Gid").empty());
     CHECK(status_numbers("Uid:\t1x\t2\n", "Uid").empty());
-    CHECK(status_numbers("Uid:\t99999999999\n", "Uid").empty());
+    CHECK(status_numbers("Uid:\t99999999999999999999\n", "Uid").empty());
     CHECK(status_numbers("Uid:", "Uid").empty());
     CHECK(status_numbers("", "Uid").empty());
 }
