@@ -103,6 +103,7 @@
 #    include <poll.h>
 #    include <signal.h>
 #    include <spawn.h>
+#    include <sys/socket.h>
 #    include <sys/stat.h>
 #    include <sys/wait.h>
 #    include <termios.h>
@@ -110,8 +111,6 @@
 #    include <unistd.h>
 #endif
 #if defined(__linux__)
-#    include <sys/socket.h>
-#    include <sys/statfs.h>
 #    include <sys/syscall.h>
 #elif ADDR_IN_USE_OS_POSIX()
 #    include <net/if.h>
@@ -169,9 +168,15 @@ public:
 
     template <class Port> Endpoint(decltype(nullptr), Port, Transport = Transport::tcp) = delete;
 
-    // "127.0.0.1:80", "[::1]:80", "localhost:80", ":80" (every address), "80" (host unknown). Empty if it is none of
-    // these.
+    // A Unix domain socket: tcp stands for a stream, udp for datagrams. A leading '@' makes it an abstract name (Linux,
+    // man 7 unix). Throws std::invalid_argument for a path that is empty, holds a zero or has more than 107 bytes.
+    [[nodiscard]] static Endpoint path(std::string_view path, Transport transport = Transport::tcp);
+
+    // "127.0.0.1:80", "[::1]:80", "localhost:80", ":80" (every address), "80" (host unknown), "unix:/run/my.sock".
+    // Empty if it is none of these.
     [[nodiscard]] static std::optional<Endpoint> parse(std::string_view text);
+
+    [[nodiscard]] std::string path() const; // empty unless it is a Unix domain socket
 
     // "127.0.0.1", "::1", "localhost", "*" for every address, and empty when it is unknown.
     [[nodiscard]] std::string host() const;
@@ -186,14 +191,16 @@ public:
 
     friend bool operator==(const Endpoint& a, const Endpoint& b) noexcept {
         return a.address_ == b.address_ && a.scope_ == b.scope_ && a.port_ == b.port_ && a.host_ == b.host_ &&
-               a.transport_ == b.transport_ && a.v6_only_ == b.v6_only_;
+               a.transport_ == b.transport_ && a.v6_only_ == b.v6_only_ &&
+               detail::same_bytes(a.path_, b.path_, sizeof a.path_);
     }
     friend bool operator!=(const Endpoint& a, const Endpoint& b) noexcept { return !(a == b); }
 
 private:
     friend struct detail::Access;
-    enum class Host : std::uint8_t { unknown, every, localhost, v4, v6 };
+    enum class Host : std::uint8_t { unknown, every, localhost, v4, v6, path };
     bool set_host(std::string_view host) noexcept;
+    bool set_path(std::string_view path) noexcept;
 
     detail::Address address_;
     std::uint32_t scope_ = 0; // interface index, 0: any
@@ -201,6 +208,7 @@ private:
     Host host_ = Host::unknown;
     Transport transport_ = Transport::tcp;
     bool v6_only_ = false;
+    char path_[108] = {}; // sun_path, with '@' for the zero before an abstract name
 };
 
 // Whether the system would refuse to bind one while a socket without SO_REUSEPORT is on the other: same port and
@@ -213,7 +221,7 @@ enum class State : std::uint8_t {
     listening,
     bound,     // and not connected: a UDP server, or a TCP socket before listen()
     connected, // an accepted or an outgoing connection
-    lingering, // what the kernel keeps of a connection whose process is gone (TIME_WAIT, FIN_WAIT)
+    lingering, // what is left when the process is gone: of a connection (TIME_WAIT, FIN_WAIT), or a socket's file
 };
 
 // A process that holds sockets on the address, one entry for each process. Text is as the system has it, unescaped.
@@ -246,7 +254,7 @@ struct Eviction {
     Fate fate = Fate::survived;
     std::chrono::microseconds took{}; // from the first look at it until this was known
     std::error_code error;            // why it was not permitted, or could not be looked at
-    std::string reason;               // why it was refused; else empty
+    std::string reason;               // why it was refused, or what was missing; else empty
 };
 
 // Why the address is still taken, when it is.
@@ -260,6 +268,7 @@ enum class Obstacle : std::uint8_t {
     taken_again,           // somebody was faster than our second start: a supervisor, as a rule
     this_process,          // we hold it ourselves
     reserved_port,         // the system keeps the port for itself (Windows, macOS)
+    file_in_the_way,       // what is at the path has no process: a file that is no socket, or one that was not removed
 };
 
 // What one start had to do.
@@ -300,6 +309,8 @@ struct Recovery {
 //                                                      or none, and returns when they are gone or it gives up.
 //            killer(holder)                            Fate or void: for one const Holder&, called in turn until one is
 //                                                      not gone. After void the holder is looked at for up to 2 s.
+//            killer.release(ep)  (optional)            Eviction: when all are gone, removes what they left at the
+//                                                      const Endpoint&. already_gone: there is nothing.
 //
 //   Log      log(line)                                 void: for a std::string_view, without a line break.
 
@@ -363,7 +374,13 @@ struct NetstatProbe {
 struct TerminateThenKill {
     std::chrono::milliseconds grace{2000};
     std::chrono::milliseconds kill_wait{10000};
+    // Whether the connections that a dead process left on the address (TIME_WAIT, FIN_WAIT) are destroyed, so that the
+    // start need not wait a minute for them. Linux with CAP_NET_ADMIN; else the report says what was missing. A client
+    // may lose the end of an answer that was still on its way. Live connections are never destroyed.
+    bool destroy_lingering = false;
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
+    // Also removes the socket file of a Unix domain socket when nobody has it open any more. No other file is touched.
+    [[nodiscard]] Eviction release(const Endpoint& endpoint) const;
 };
 
 // Kills nobody; waits for the holders to leave by themselves.
@@ -377,13 +394,17 @@ struct ReportOnly {
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
 };
 
-// Lets `killer` at the holders only if every one satisfies `predicate`, any bool callable on a const Holder&.
-// OnlyIf<SameExecutable> is the safe choice for production.
+// Lets `killer` at the holders only if every one satisfies `predicate`, any bool callable on a const Holder&. It is not
+// asked about what no process has any more: that ends nobody. OnlyIf<SameExecutable> is the safe choice for production.
 template <class Predicate, class Killer = TerminateThenKill> class OnlyIf {
 public:
     explicit OnlyIf(Predicate predicate = Predicate(), Killer killer = Killer())
         : predicate_(std::move(predicate)), killer_(std::move(killer)) {}
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders);
+    template <class Inner = Killer>
+    [[nodiscard]] auto release(const Endpoint& endpoint) -> decltype(std::declval<Inner&>().release(endpoint)) {
+        return killer_.release(endpoint);
+    }
 
 private:
     Predicate predicate_;
@@ -511,6 +532,10 @@ namespace detail {
     std::fprintf(stderr, "retry_on_addr_in_use: %s\n", text.c_str());
     std::abort();
 #endif
+}
+
+[[noreturn]] inline void reject_path(std::string_view path) {
+    reject("a path has 1 to 107 bytes and no zero, unlike \"" + std::string(path) + '"');
 }
 
 [[noreturn]] inline void reject_host(std::string_view host) {
@@ -692,7 +717,20 @@ struct Access {
         return result;
     }
 
+    static Endpoint path(std::string_view path, Transport transport) noexcept {
+        Endpoint result;
+        result.transport_ = transport;
+        result.set_path(path);
+        return result;
+    }
+
     static bool host_known(const Endpoint& endpoint) noexcept { return endpoint.host_ != Endpoint::Host::unknown; }
+    static bool is_path(const Endpoint& endpoint) noexcept { return endpoint.host_ == Endpoint::Host::path; }
+    static bool is_file(const Endpoint& endpoint) noexcept { return is_path(endpoint) && endpoint.path_[0] != '@'; }
+    static const char* path(const Endpoint& endpoint) noexcept { return endpoint.path_; }
+    static constexpr std::size_t path_size = sizeof Endpoint::path_;
+    // A port of 0 is never in use: the system gives out a free one.
+    static bool can_be_in_use(const Endpoint& endpoint) noexcept { return endpoint.port_ != 0 || is_path(endpoint); }
 
     static Reaches reaches(const Endpoint& endpoint) noexcept {
         constexpr Reach all{Reach::all, {}};
@@ -700,6 +738,7 @@ struct Access {
         case Endpoint::Host::unknown:
         case Endpoint::Host::every: return {all, all};
         case Endpoint::Host::localhost: return {{Reach::one, v4_loopback}, {Reach::one, v6_loopback}};
+        case Endpoint::Host::path: return {};
         default: break;
         }
         const Reach one{Reach::one, endpoint.address_};
@@ -737,6 +776,10 @@ std::uint32_t interface_index(std::string_view scope) noexcept;
 } // namespace detail
 
 inline bool conflicts(const Endpoint& a, const Endpoint& b) noexcept {
+    if (detail::Access::is_path(a)) { // a file is one socket's of either kind, an abstract name is one of each
+        return detail::same_bytes(detail::Access::path(a), detail::Access::path(b), detail::Access::path_size) &&
+               (detail::Access::is_file(a) || a.transport() == b.transport());
+    }
     if (a.port() != b.port() || a.port() == 0 || a.transport() != b.transport() || !detail::Access::scopes_meet(a, b)) {
         return false;
     }
@@ -767,8 +810,25 @@ inline bool Endpoint::set_host(std::string_view host) noexcept {
     return true;
 }
 
+inline bool Endpoint::set_path(std::string_view path) noexcept {
+    if (path.empty() || path.size() >= sizeof path_ || path.find('\0') != std::string_view::npos) { return false; }
+    host_ = Host::path;
+    detail::copy_bytes(path_, path.data(), path.size());
+    return true;
+}
+
+inline Endpoint Endpoint::path(std::string_view path, Transport transport) {
+    Endpoint result;
+    result.transport_ = transport;
+    if (!result.set_path(path)) { detail::reject_path(path); }
+    return result;
+}
+
+inline std::string Endpoint::path() const { return path_; }
+
 inline std::optional<Endpoint> Endpoint::parse(std::string_view text) {
     Endpoint result;
+    if (detail::take(text, "unix:")) { return result.set_path(text) ? std::optional<Endpoint>(result) : std::nullopt; }
     if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) {
         std::string_view host = text.substr(0, colon);
         const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
@@ -782,7 +842,8 @@ inline std::optional<Endpoint> Endpoint::parse(std::string_view text) {
 
 inline std::string Endpoint::host() const {
     switch (host_) {
-    case Host::unknown: return "";
+    case Host::unknown:
+    case Host::path: return "";
     case Host::every: return "*";
     case Host::localhost: return "localhost";
     case Host::v4:
@@ -792,6 +853,7 @@ inline std::string Endpoint::host() const {
 }
 
 inline std::string to_string(const Endpoint& endpoint) {
+    if (detail::Access::is_path(endpoint)) { return "unix:" + endpoint.path(); }
     std::string host = endpoint.host();
     if (host.find(':') != std::string::npos) { host = '[' + host + ']'; }
     return (host.empty() ? "port " : host + ':') + std::to_string(endpoint.port()) +
@@ -815,7 +877,7 @@ inline std::string to_string(Fate fate) {
 inline std::string to_string(Obstacle obstacle) {
     return detail::word(obstacle,
                         {"none", "refused_holder", "surviving_holder", "invisible_holder", "lingering_connections",
-                         "live_connection", "taken_again", "this_process", "reserved_port"});
+                         "live_connection", "taken_again", "this_process", "reserved_port", "file_in_the_way"});
 }
 
 // 8  what the logic asks of an operating system ///////////////////////////////////////////////////////////////////////
@@ -852,6 +914,9 @@ std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& erro
 std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
 std::vector<Holder> netstat(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
 bool held(const Endpoint& endpoint);
+// Removes what is left at an address that no process has any more: the socket file of a path, and connections if
+// `connections`. already_gone: there is nothing of the kind.
+Eviction release(const Endpoint& endpoint, bool connections);
 // Whether the process has a socket on that very address that is listening or bound.
 bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error);
 struct PortRange { // both included; unknown: it may be any
@@ -1012,10 +1077,14 @@ struct Startable : std::disjunction<Detector<void, TraitsStart, S>, Detector<voi
 template <class S> struct Startable<Preflight<S>> : Startable<S> {};
 template <class S> struct Startable<AskProbe<S>> : Startable<S> {};
 
+inline PortArgument port_of(const Endpoint& endpoint) {
+    if (Access::is_path(endpoint)) { reject("this server takes a port and no path: give it start(const Endpoint&)"); }
+    return {endpoint.port()};
+}
+
 template <class S> decltype(auto) launch(std::remove_reference_t<S>& server, const Endpoint& endpoint) {
     static_cast<void>(server);
-    const PortArgument port{endpoint.port()};
-    static_cast<void>(port);
+    static_cast<void>(endpoint);
     if constexpr (!Startable<std::remove_reference_t<S>>::value) {
         return; // said by the static_assert of RetryOnAddrInUse
     } else if constexpr (detected<TraitsStart, S>) {
@@ -1023,13 +1092,13 @@ template <class S> decltype(auto) launch(std::remove_reference_t<S>& server, con
     } else if constexpr (detected<MemberStart, S, const Endpoint&>) {
         return server.start(endpoint);
     } else if constexpr (detected<MemberStart, S, PortArgument>) {
-        return server.start(port);
+        return server.start(detail::port_of(endpoint));
     } else if constexpr (detected<MemberStart, S>) {
         return server.start();
     } else if constexpr (detected<Call, S, const Endpoint&>) {
         return server(endpoint);
     } else if constexpr (detected<Call, S, PortArgument>) {
-        return server(port);
+        return server(detail::port_of(endpoint));
     } else {
         return server();
     }
@@ -1232,6 +1301,7 @@ inline std::string printable(std::string_view text, std::size_t most) {
 }
 
 inline std::string label(const Holder& holder) {
+    if (holder.state == State::lingering && !holder.name.empty()) { return printable(holder.name, 256); }
     if (holder.pid == 0) {
         return "a process that cannot be seen" + (!holder.name.empty() ? " (" + printable(holder.name, 256) + ')'
                                                   : holder.socket_user.empty()
@@ -1369,7 +1439,7 @@ inline std::string protection(const Holder& holder, const Endpoint& wanted, cons
                    " is in use too: name the host (\"*\" means all)";
         }
     }
-    if (wanted.transport() == Transport::udp) {
+    if (wanted.transport() == Transport::udp && !Access::is_path(wanted)) {
         for (const Holder& other : all) {
             if (other.pid != holder.pid && (other.executable.empty() || other.executable != holder.executable)) {
                 return "several programs share the address on purpose";
@@ -1569,6 +1639,10 @@ inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Hol
     return std::move(pinned.evictions());
 }
 
+inline Eviction TerminateThenKill::release(const Endpoint& endpoint) const {
+    return detail::os::release(endpoint, destroy_lingering);
+}
+
 inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& holders) const {
     detail::Pinned pinned(holders);
     pinned.wait(timeout, Fate::exited, Fate::released);
@@ -1646,11 +1720,15 @@ inline std::string fate_sentence(const Eviction& eviction) {
     std::string text = label(eviction.holder);
     switch (eviction.fate) {
     case Fate::exited: return text + " exited" + took;
-    case Fate::released: return text + " let the address go" + took + " and lives on";
+    case Fate::released:
+        return text + (eviction.holder.state == State::lingering ? " was removed" + took
+                                                                 : " let the address go" + took + " and lives on");
     case Fate::killed: return text + " was killed and gone" + took;
     case Fate::already_gone: return text + " was gone already";
     case Fate::refused: return text + " was left alone: " + eviction.reason;
-    case Fate::not_permitted: return text + " may not be ended by us: " + eviction.error.message();
+    case Fate::not_permitted:
+        return text + " may not be " + (eviction.holder.state == State::lingering ? "removed" : "ended") +
+               " by us: " + eviction.error.message() + (eviction.reason.empty() ? "" : " (" + eviction.reason + ')');
     case Fate::survived: break;
     }
     return text + " is still there" + took;
@@ -1679,6 +1757,7 @@ inline std::string obstacle_sentence(const Recovery& recovery) {
         text = " This process itself holds it: stop the server that it started before, or close the socket.";
         break;
     case Obstacle::reserved_port: text = " The system keeps the port for itself."; break;
+    case Obstacle::file_in_the_way: text = " A file without a process is at that path: look what it is."; break;
     }
     return text + filled_in(std::string(os::advice(recovery.obstacle)), "PORT", recovery.endpoint.port());
 }
@@ -1687,6 +1766,9 @@ template <class Probe>
 using Held = decltype(static_cast<bool>(std::declval<Probe&>().held(std::declval<const Endpoint&>())));
 template <class Probe> using ProbeResult = CallResult<Probe, const Endpoint&, std::error_code&>;
 template <class Probe> using PlainProbeResult = CallResult<Probe, const Endpoint&>;
+
+template <class Killer>
+using Release = decltype(Eviction(std::declval<Killer&>().release(std::declval<const Endpoint&>())));
 
 enum class KillerKind : std::uint8_t { good, unusable, probe, predicate, wrong_result };
 
@@ -1771,12 +1853,10 @@ public:
             }
             return false; // the failure was another one
         }
-        if (!somebody) {
-            if (holders.empty()) { settle(); }
-            return true;
+        if (somebody) {
+            say_holders(holders);
+            if (!protect(holders)) { end(holders); }
         }
-        say_holders(holders);
-        if (!protect(holders)) { end(holders); }
         bool gone = true;
         for (const Eviction& eviction : recovery_.evictions) {
             gone = gone && eviction.fate < Fate::refused;
@@ -1787,8 +1867,11 @@ public:
             report();
             return false;
         }
-        settle();
-        return true;
+        if (somebody || holders.empty()) { settle(); } // what only lingers will not go while we wait
+        if (release()) { return true; }
+        recovery_.obstacle = Obstacle::file_in_the_way;
+        report();
+        return false;
     }
 
     // After the last start has failed.
@@ -1874,9 +1957,11 @@ private:
             lingering = lingering || holder.state == State::lingering;
         }
         if (unseen || !seen) {
-            return !unseen && connected   ? Obstacle::live_connection
-                   : !unseen && lingering ? Obstacle::lingering_connections
-                                          : Obstacle::invisible_holder; // nobody is to be seen, yet the bind failed
+            return unseen      ? Obstacle::invisible_holder
+                   : connected ? Obstacle::live_connection
+                   : lingering ? (Access::is_path(recovery_.endpoint) ? Obstacle::file_in_the_way
+                                                                      : Obstacle::lingering_connections)
+                               : Obstacle::invisible_holder; // nobody is to be seen, yet the bind failed
         }
         Obstacle obstacle = Obstacle::taken_again;
         for (const Eviction& eviction : recovery_.evictions) {
@@ -1890,6 +1975,27 @@ private:
         if (!recovery_.error) { recovery_.obstacle = obstacle_of(holders); }
         if (recovery_.obstacle == Obstacle::taken_again) { say_holders(holders); }
         report();
+    }
+
+    // What is left where no process is any more. False if a file is in the way that may not be removed.
+    bool release() {
+        if constexpr (detected<Release, Killer>) {
+            const auto lives_on = [](const Eviction& eviction) { return eviction.fate == Fate::released; };
+            const bool is_path = Access::is_path(recovery_.endpoint);
+            if (!is_path && any_of(recovery_.evictions, lives_on)) { return true; } // and may be sending still
+            const Clock::time_point begin = Clock::now();
+            Eviction eviction;
+            ADDR_IN_USE_TRY { eviction = killer_.release(recovery_.endpoint); }
+            ADDR_IN_USE_CATCH_ALL { return true; }
+            const Fate fate = eviction.fate;
+            eviction.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+            if (fate == Fate::already_gone || fate == Fate::survived) { return true; }
+            say([&] { return fate_sentence(eviction); });
+            recovery_.evictions.push_back(std::move(eviction));
+            return !is_path || fate == Fate::released;
+        } else {
+            return true;
+        }
     }
 
     // A dying process keeps its sockets for a while, and cannot be named then.
@@ -2004,7 +2110,9 @@ bool RetryOnAddrInUse<Server, Probe, Killer, Log>::look_first(std::uint64_t begi
     const detail::KeepLastError keep;
     ADDR_IN_USE_TRY {
         detail::Round<Probe, Killer, Log> round(probe_, killer_, log_, recovery_, begin);
-        if (recovery_.endpoint.port() != 0 && round.held()) {
+        // At a path there may be a file that no process has any more.
+        using detail::Access;
+        if (Access::can_be_in_use(recovery_.endpoint) && (Access::is_path(recovery_.endpoint) || round.held())) {
             touched_ = true;
             round.run(detail::Verdict::yes);
         }
@@ -2018,7 +2126,9 @@ template <class Server, class Probe, class Killer, class Log>
 bool RetryOnAddrInUse<Server, Probe, Killer, Log>::recover(detail::Verdict verdict, bool last,
                                                            std::uint64_t begin) noexcept {
     const detail::KeepLastError keep;
-    if (recovery_.endpoint.port() == 0 || (verdict == detail::Verdict::no && !last)) { return false; }
+    if (!detail::Access::can_be_in_use(recovery_.endpoint) || (verdict == detail::Verdict::no && !last)) {
+        return false;
+    }
     touched_ = true;
     ADDR_IN_USE_TRY {
         detail::Round<Probe, Killer, Log> round(probe_, killer_, log_, recovery_, begin);
@@ -2040,7 +2150,7 @@ Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log 
     if constexpr (detail::check_policies<Probe, Killer, Log>()) {
         const detail::KeepLastError keep;
         detail::Round<Probe, Killer, Log> round(probe, killer, log, recovery, detail::os::now());
-        if (endpoint.port() != 0 && round.run(detail::Verdict::yes)) { round.verify(); }
+        if (detail::Access::can_be_in_use(endpoint) && round.run(detail::Verdict::yes)) { round.verify(); }
     }
     return recovery;
 }
@@ -2057,6 +2167,9 @@ struct Socket {
     std::uint32_t pid = 0;
     std::string user;             // on record for the socket; empty: unknown
     bool v6_only_unknown = false; // the table does not show it
+    std::uint32_t device = 0;     // of the file behind a path, with its number in it
+    std::uint32_t file = 0;
+    unsigned char row[52] = {}; // the family, and by what else Linux knows a connection (struct inet_diag_msg)
 };
 
 inline bool holds_address(const Socket& socket) noexcept {
@@ -2147,7 +2260,7 @@ inline std::vector<Holder> gather(const Endpoint& wanted, const std::vector<Sock
     return holders;
 }
 
-template <class Number> Number read_bytes(const unsigned char* bytes) noexcept {
+template <class Number> Number read_bytes(const void* bytes) noexcept {
     Number number;
     copy_bytes(&number, bytes, sizeof number);
     return number;
@@ -2169,24 +2282,79 @@ inline Socket diag_socket(bool v6, const Address& address, std::uint32_t state, 
     return socket;
 }
 
-// A reply to a NETLINK_SOCK_DIAG dump: rows are appended for the port and transport of `wanted`. True if more is to
-// come. The layout is that of <linux/netlink.h> and <linux/inet_diag.h> (a test compares every offset). A dump that
-// fails says so inside NLMSG_DONE, not by NLMSG_ERROR (netlink_dump_done in net/netlink/af_netlink.c).
+// The value of an attribute in a row of a dump; empty without one.
+inline std::string_view diag_attribute(std::string_view attributes, std::uint16_t wanted) noexcept {
+    while (attributes.size() >= 4) {
+        const auto size = read_bytes<std::uint16_t>(attributes.data());
+        if (size < 4 || size > attributes.size()) { break; }
+        if (read_bytes<std::uint16_t>(attributes.data() + 2) == wanted) { return attributes.substr(4, size - 4U); }
+        attributes.remove_prefix((std::min)(attributes.size(), (size + 3U) & ~std::size_t{3}));
+    }
+    return {};
+}
+
+// A row of a dump of internet sockets (struct inet_diag_msg), 72 bytes and attributes.
+inline Socket inet_row(const unsigned char* row, std::string_view attributes, const Endpoint& wanted) {
+    constexpr unsigned char family_v6 = 10;
+    constexpr std::uint16_t attribute_v6_only = 11;
+    const bool v6 = row[0] == family_v6;
+    const std::string_view v6_only = diag_attribute(attributes, attribute_v6_only);
+    Address address = v4_any;
+    copy_bytes(address.bytes + (v6 ? 0 : 12), row + 8, v6 ? 16 : 4);
+    Socket socket =
+        diag_socket(v6, address, row[1], read_bytes<std::uint32_t>(row + 68), read_bytes<std::uint32_t>(row + 64),
+                    wanted, read_bytes<std::uint32_t>(row + 40), !v6_only.empty() && v6_only[0] != '\0');
+    copy_bytes(socket.row, row, sizeof socket.row);
+    return socket;
+}
+
+// A row of a dump of Unix domain sockets (struct unix_diag_msg), 16 bytes and attributes: its name as it was bound, an
+// abstract one with a zero before it, a path with one behind it.
+inline Socket unix_row(const unsigned char* row, std::string_view attributes) {
+    constexpr unsigned char type_datagram = 2;
+    constexpr unsigned char state_established = 1;
+    constexpr unsigned char state_listen = 10;
+    const std::string_view file = diag_attribute(attributes, 1);
+    const std::string_view user = diag_attribute(attributes, 7);
+    std::string name(diag_attribute(attributes, 0));
+    if (!name.empty() && name[0] == '\0') {
+        name[0] = '@';
+    } else if (!name.empty() && name.back() == '\0') {
+        name.pop_back();
+    }
+    Socket socket;
+    const bool datagram = row[1] == type_datagram;
+    socket.local = Access::path(name, datagram ? Transport::udp : Transport::tcp);
+    socket.state = row[2] == state_listen                     ? State::listening
+                   : row[2] == state_established && !datagram ? State::connected
+                                                              : State::bound;
+    socket.inode = read_bytes<std::uint32_t>(row + 4);
+    if (file.size() == 8) {
+        socket.file = read_bytes<std::uint32_t>(file.data());
+        socket.device = read_bytes<std::uint32_t>(file.data() + 4);
+    }
+    if (user.size() == 4) { socket.user = std::to_string(read_bytes<std::uint32_t>(user.data())); }
+    return socket;
+}
+
+// A reply to a NETLINK_SOCK_DIAG dump: rows are appended for the port and transport of `wanted`, or all that have a
+// name where it is a path. True if more is to come. The layout is that of <linux/netlink.h>, <linux/inet_diag.h> and
+// <linux/unix_diag.h> (a test compares every offset). A dump that fails says so inside NLMSG_DONE, not by NLMSG_ERROR
+// (netlink_dump_done in net/netlink/af_netlink.c).
 inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoint& wanted,
                       std::vector<Socket>& sockets, std::error_code& error) {
     constexpr std::size_t header = 16;
-    constexpr std::size_t row = 72;
     constexpr std::uint16_t message_error = 2;
     constexpr std::uint16_t message_done = 3;
     constexpr std::uint16_t message_row = 20;
-    constexpr std::uint16_t attribute_v6_only = 11;
+    const std::size_t fixed = Access::is_path(wanted) ? 16 : 72;
     while (size != 0) {
         const std::size_t length = size < header ? 0 : read_bytes<std::uint32_t>(bytes);
-        if (length < header || length > size) {
+        const std::uint16_t type = length < header ? std::uint16_t{0} : read_bytes<std::uint16_t>(bytes + 4);
+        if (length < header || length > size || (type == message_row && length < header + fixed)) {
             error = std::make_error_code(std::errc::bad_message);
             return false;
         }
-        const auto type = read_bytes<std::uint16_t>(bytes + 4);
         const unsigned char* const body = bytes + header;
         if (type == message_error || type == message_done) {
             const int code = length < header + 4 ? 0 : read_bytes<std::int32_t>(body);
@@ -2194,28 +2362,12 @@ inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoi
             return false;
         }
         if (type == message_row) {
-            if (length < header + row) {
-                error = std::make_error_code(std::errc::bad_message);
-                return false;
-            }
-            constexpr unsigned char family_v6 = 10;
-            const bool v6 = body[0] == family_v6;
-            const auto port = static_cast<std::uint16_t>(body[4] * 256U + body[5]);
-            bool v6_only = false;
-            for (std::size_t at = row; at + 4 <= length - header;) {
-                const auto attribute = read_bytes<std::uint16_t>(body + at);
-                if (attribute < 4 || attribute > length - header - at) { break; }
-                if (read_bytes<std::uint16_t>(body + at + 2) == attribute_v6_only && attribute > 4) {
-                    v6_only = body[at + 4] != 0;
-                }
-                at += (attribute + 3U) & ~3U;
-            }
-            if (port == wanted.port()) {
-                Address address = v4_any;
-                copy_bytes(address.bytes + (v6 ? 0 : 12), body + 8, v6 ? 16 : 4);
-                sockets.push_back(diag_socket(v6, address, body[1], read_bytes<std::uint32_t>(body + 68),
-                                              read_bytes<std::uint32_t>(body + 64), wanted,
-                                              read_bytes<std::uint32_t>(body + 40), v6_only));
+            const std::string_view attributes(reinterpret_cast<const char*>(body + fixed), length - header - fixed);
+            if (Access::is_path(wanted)) {
+                sockets.push_back(unix_row(body, attributes));
+                if (!Access::is_path(sockets.back().local)) { sockets.pop_back(); } // without a name
+            } else if (body[4] * 256U + body[5] == wanted.port()) {
+                sockets.push_back(inet_row(body, attributes, wanted));
             }
         }
         const std::size_t step = (std::min)(size, (length + 3U) & ~std::size_t{3});
@@ -2268,17 +2420,16 @@ inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::ui
     return true;
 }
 
-// The sockets that /proc/PID/fdinfo/FD of an io_uring shows: registered there, they need no descriptor (man 2
-// io_uring_register).
-inline std::vector<std::uint64_t> registered_sockets(std::string_view text) {
-    std::vector<std::uint64_t> inodes;
-    while (text.find("socket:[") != std::string_view::npos) {
+// Takes the text up to the next socket that /proc/PID/fdinfo/FD of an io_uring shows, and returns its number, 0 without
+// one: what is registered there needs no descriptor (man 2 io_uring_register).
+inline std::uint64_t take_registered(std::string_view& text) noexcept {
+    std::uint64_t inode = 0;
+    while (inode == 0 && text.find("socket:[") != std::string_view::npos) {
         text.remove_prefix(text.find("socket:["));
-        const std::uint64_t inode = socket_inode(text.substr(0, text.find(']') + 1));
-        if (inode != 0) { inodes.push_back(inode); }
+        inode = socket_inode(text.substr(0, text.find(']') + 1));
         text.remove_prefix(1);
     }
-    return inodes;
+    return inode;
 }
 
 // What /proc/PID/stat says (man 5 proc_pid_stat).
@@ -2313,15 +2464,23 @@ inline ProcessStat read_stat(std::string_view text) {
     return stat;
 }
 
-// The numbers after "KEY:" in a file like /proc/PID/status.
-inline std::vector<std::uint64_t> status_numbers(std::string_view text, std::string_view key) {
-    std::vector<std::uint64_t> numbers;
+// The numbers after "KEY:" in a file like /proc/PID/status: how many, and the first four.
+struct Numbers {
+    std::size_t count = 0;
+    std::uint32_t first[4] = {};
+};
+
+inline Numbers status_numbers(std::string_view text, std::string_view key) {
+    Numbers numbers;
     while (!text.empty()) {
         std::string_view line = take_line(text);
         if (!take(line, key) || !take(line, ":")) { continue; }
-        std::uint64_t number = 0;
+        std::uint32_t number = 0;
         while (take(line, "\t") || take(line, " ") || take_number(line, number)) {
-            if (line.empty() || line[0] == '\t' || line[0] == ' ') { numbers.push_back(number); }
+            if (line.empty() || line[0] == '\t' || line[0] == ' ') {
+                if (numbers.count < std::size(numbers.first)) { numbers.first[numbers.count] = number; }
+                ++numbers.count;
+            }
         }
     }
     return numbers;
@@ -2706,7 +2865,129 @@ inline std::string run_tool(std::initializer_list<const char*> paths, std::initi
     return error ? "" : text;
 }
 
+// What a connect to a Unix domain socket says, 0 for yes. It never waits: a full backlog is EAGAIN.
+inline int try_connect(const Endpoint& endpoint) noexcept {
+    // struct sockaddr_un, whose own header brings 200 lines: two bytes, and the path with a zero behind it.
+    ::sockaddr_storage address{};
+    address.ss_family = AF_UNIX;
+    copy_bytes(reinterpret_cast<char*>(&address) + 2, Access::path(endpoint), Access::path_size);
+    constexpr auto size = static_cast<socklen_t>(2 + Access::path_size);
+    const int type = endpoint.transport() == Transport::udp ? SOCK_DGRAM : SOCK_STREAM;
+    const Handle socket(::socket(AF_UNIX, type, 0));
+    const bool good = socket && ::fcntl(socket.descriptor(), F_SETFD, FD_CLOEXEC) == 0 &&
+                      ::fcntl(socket.descriptor(), F_SETFL, O_NONBLOCK) == 0 &&
+                      ::connect(socket.descriptor(), reinterpret_cast<const ::sockaddr*>(&address), size) == 0;
+    return good ? 0 : errno;
+}
+
+// The file at the path of a Unix domain socket that no process seems to have: it is in the way of a bind, whatever it
+// is. A socket that is bound and does not listen yet refuses as a dead one does, so that a refusal alone is no proof.
+inline std::vector<Holder> file_in_the_way(const Endpoint& endpoint, std::error_code& error) {
+    struct ::stat file {};
+    Holder holder;
+    if (::lstat(Access::path(endpoint), &file) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR) { error = system_error(errno); }
+        return {};
+    }
+    const bool is_socket = S_ISSOCK(file.st_mode);
+    const int answer = is_socket ? try_connect(endpoint) : ECONNREFUSED;
+    if (answer == ENOENT) { return {}; }
+    holder.socket = endpoint;
+    if (answer == ECONNREFUSED) {
+        holder.state = State::lingering;
+        holder.name = (is_socket               ? "the socket file "
+                       : S_ISDIR(file.st_mode) ? "the directory "
+                       : S_ISLNK(file.st_mode) ? "the link "
+                                               : "the file ") +
+                      endpoint.path() + (is_socket ? ", which nobody has open," : ", which is no socket,");
+        holder.user = std::to_string(file.st_uid);
+    } else if (answer == EACCES || answer == EPERM) {
+        holder.name = "its socket file may not be opened by us";
+    }
+    std::vector<Holder> holders;
+    holders.push_back(std::move(holder));
+    return holders;
+}
+
+#    if defined(__APPLE__)
+inline const ::timespec& made(const struct ::stat& file) noexcept { return file.st_mtimespec; }
+#    else
+inline const ::timespec& made(const struct ::stat& file) noexcept { return file.st_mtim; }
+#    endif
+
+// A file that is made after another one's death may get its number, but not its time.
+inline bool same_file(const struct ::stat& a, const struct ::stat& b) noexcept {
+    return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_mode == b.st_mode && a.st_uid == b.st_uid &&
+           made(a).tv_sec == made(b).tv_sec && made(a).tv_nsec == made(b).tv_nsec;
+}
+
+// A name cannot be removed on condition that it still leads to a certain file. So the file is moved into a directory
+// of our own, looked at there, and moved back if it is another one, which took the place meanwhile.
+inline void remove_exactly(const char* path, const struct ::stat& file, Eviction& eviction) {
+    std::string directory = std::string(path) + ".XXXXXX";
+    std::string aside;
+    struct ::stat moved {};
+    if (::mkdtemp(directory.data()) != nullptr) { aside = directory + "/socket"; }
+    if (aside.empty() || ::rename(path, aside.c_str()) != 0 || ::lstat(aside.c_str(), &moved) != 0) {
+        eviction.error = system_error(errno);
+    } else if (same_file(file, moved)) {
+        if (::unlink(aside.c_str()) != 0) { eviction.error = system_error(errno); }
+    } else {
+        eviction.fate = Fate::survived; // it is another one's by now; link() replaces nothing
+        if (::link(aside.c_str(), path) == 0) {
+            ::unlink(aside.c_str());
+        } else {
+            eviction.error = system_error(errno);
+            eviction.reason = "the file of another one took its place, and is " + aside + " now";
+        }
+    }
+    if (!aside.empty()) { ::rmdir(directory.c_str()); }
+    if (eviction.error) { eviction.fate = Fate::not_permitted; }
+}
+
+inline Eviction remove_file(const Endpoint& endpoint) {
+    Eviction eviction;
+    eviction.fate = Fate::already_gone;
+    struct ::stat file {};
+    if (!Access::is_file(endpoint) || ::lstat(Access::path(endpoint), &file) != 0) { return eviction; }
+    for (const bool again : {false, true}) {
+        // A server of another network namespace is not to be seen between its bind() and its listen().
+        if (again) { pause(Milliseconds(50)); }
+        std::error_code error;
+        const std::vector<Holder> holders = list_holders(endpoint, error);
+        if (!error && holders.empty()) { return eviction; }
+        eviction.fate = Fate::survived;
+        if (error || holders[0].state != State::lingering) { return eviction; }
+        eviction.holder = holders[0];
+    }
+    if (S_ISSOCK(file.st_mode)) {
+        eviction.fate = Fate::released;
+        remove_exactly(Access::path(endpoint), file, eviction);
+    } else {
+        eviction.fate = Fate::refused;
+        eviction.reason = "nothing but a socket is ever removed";
+    }
+    return eviction;
+}
+
+#    if !defined(__linux__)
+inline Eviction release(const Endpoint& endpoint, bool connections) {
+    Eviction eviction;
+    if (!connections || Access::is_path(endpoint)) { return remove_file(endpoint); }
+    eviction.holder.socket = endpoint;
+    eviction.holder.state = State::lingering;
+    eviction.holder.name = "what may be left of connections";
+    eviction.fate = Fate::refused;
+    eviction.reason = "only Linux can destroy it (SOCK_DESTROY)";
+    return eviction;
+}
+#    endif
+
 inline std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error) {
+    if (Access::is_path(endpoint)) { // whether a path still leads to the socket that had its name, lsof does not tell
+        error = std::make_error_code(std::errc::function_not_supported);
+        return {};
+    }
     const std::string select =
         (endpoint.transport() == Transport::tcp ? "-iTCP:" : "-iUDP:") + std::to_string(endpoint.port());
     const std::string text = run_tool(
@@ -2838,12 +3119,12 @@ inline std::string service(std::uint32_t pid, std::error_code& error) {
 
 // Its own number in a namespace below ours is shown after the one that we know (man 7 pid_namespaces).
 inline bool isolated(std::uint32_t pid, std::error_code& error) {
-    return status_numbers(read_proc(pid, "status", error), "NSpid").size() > 1;
+    return status_numbers(read_proc(pid, "status", error), "NSpid").count > 1;
 }
 
 inline std::uint32_t tracer(std::error_code& error) {
     const auto numbers = status_numbers(read_proc(self(), "status", error), "TracerPid");
-    return numbers.empty() ? 0 : static_cast<std::uint32_t>(numbers[0]);
+    return numbers.first[0];
 }
 
 // All through one descriptor of /proc/PID, so all of one process: after its death every read fails.
@@ -2863,7 +3144,7 @@ inline Holder identify(std::uint32_t pid, const Handle& directory) {
         while (!holder.command_line.empty() && holder.command_line.back() == '\0') { holder.command_line.pop_back(); }
         for (char& c : holder.command_line) { c = c == '\0' ? ' ' : c; }
         const auto users = status_numbers(read_file(at, "status"), "Uid");
-        holder.user = users.size() < 2 ? "" : std::to_string(users[1]);
+        holder.user = users.count < 2 ? "" : std::to_string(users.first[1]);
     }
     return holder;
 }
@@ -2874,13 +3155,13 @@ inline Holder identify(std::uint32_t pid) {
 
 inline bool same_user(std::uint32_t pid) {
     const auto users = status_numbers(read_file(AT_FDCWD, proc_path(pid, "status").c_str()), "Uid");
-    bool same = users.size() == 4;
-    for (std::size_t i = 0; i < 3 && same; ++i) { same = users[i] == ::geteuid(); }
+    bool same = users.count == 4;
+    for (std::size_t i = 0; i < 3 && same; ++i) { same = users.first[i] == ::geteuid(); }
     // A user that this namespace does not know is shown as the overflow user, and so may be anybody (man 7
     // user_namespaces). Only the first namespace maps all.
     constexpr std::uint32_t overflow = 65534;
     const auto map = status_numbers(':' + read_file(AT_FDCWD, "/proc/self/uid_map"), "");
-    return same && (users[0] != overflow || (map.size() == 3 && map[2] == UINT32_MAX));
+    return same && (users.first[0] != overflow || (map.count == 3 && map.first[2] == UINT32_MAX));
 }
 
 inline bool same_executable(std::uint32_t pid) {
@@ -2903,8 +3184,8 @@ inline bool same_command_line(std::uint32_t pid) {
 inline PortRange ephemeral_ports() {
     PortRange range;
     const auto numbers = status_numbers(':' + read_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range"), "");
-    if (numbers.size() == 2 && numbers[0] <= numbers[1] && numbers[1] <= 65535) {
-        range = {static_cast<std::uint16_t>(numbers[0]), static_cast<std::uint16_t>(numbers[1])};
+    if (numbers.count == 2 && numbers.first[0] <= numbers.first[1] && numbers.first[1] <= 65535) {
+        range = {static_cast<std::uint16_t>(numbers.first[0]), static_cast<std::uint16_t>(numbers.first[1])};
     }
     return range;
 }
@@ -2926,39 +3207,81 @@ inline bool shows_bound_sockets() noexcept {
            (major > 6 || (major == 6 && minor >= 8));
 }
 
-inline std::error_code dump_by_netlink(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& sockets) {
-    constexpr int netlink_sock_diag = 4;
-    const Handle netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, netlink_sock_diag));
-    constexpr timeval patience{2, 0}; // some emulations of Linux never answer
-    if (!netlink || ::setsockopt(netlink.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) != 0) {
-        return system_error(errno);
-    }
-    for (const unsigned char family : {std::uint8_t{2}, std::uint8_t{10}}) { // AF_INET, AF_INET6
-        // struct nlmsghdr and struct inet_diag_req_v2
-        alignas(4) unsigned char request[72] = {};
-        const auto put = [&](std::size_t at, auto value) { copy_bytes(&request[at], &value, sizeof value); };
-        put(0, static_cast<std::uint32_t>(sizeof request));
-        put(4, std::uint16_t{20});        // SOCK_DIAG_BY_FAMILY
-        put(6, std::uint16_t{1 | 0x300}); // NLM_F_REQUEST | NLM_F_DUMP
-        request[16] = family;
-        request[17] = wanted.transport() == Transport::tcp ? 6 : 17; // IPPROTO_TCP, IPPROTO_UDP
-        put(20, states);
-        request[24] = static_cast<unsigned char>(wanted.port() >> 8);
-        request[25] = static_cast<unsigned char>(wanted.port() & 255);
-        if (::send(netlink.descriptor(), request, sizeof request, 0) < 0) { return system_error(errno); }
-        std::error_code error;
-        alignas(8) unsigned char reply[32768]; // no dump message is larger
-        for (bool more = true; more;) {
-            const ssize_t size = ::recv(netlink.descriptor(), reply, sizeof reply, MSG_TRUNC);
-            if (size < 0 && errno == EINTR) { continue; }
-            if (size <= 0 || static_cast<std::size_t>(size) > sizeof reply) {
-                return size < 0 ? system_error(errno == EAGAIN ? ETIMEDOUT : errno)
-                                : std::make_error_code(std::errc::bad_message);
-            }
-            more = read_diag(reply, static_cast<std::size_t>(size), wanted, sockets, error);
+// Asks NETLINK_SOCK_DIAG for sockets of a family, or to destroy one: struct nlmsghdr, and struct inet_diag_req_v2 or
+// struct unix_diag_req.
+inline std::error_code ask_diag(const Handle& netlink, const Endpoint& wanted, unsigned char family,
+                                std::uint32_t states, std::vector<Socket>& sockets, const Socket* doomed = nullptr) {
+    const bool is_path = Access::is_path(wanted);
+    alignas(4) unsigned char request[72] = {};
+    const auto put = [&](std::size_t at, std::uint32_t value) { copy_bytes(&request[at], &value, sizeof value); };
+    const std::uint32_t size = is_path ? 40 : sizeof request;
+    put(0, size);
+    // SOCK_DESTROY with NLM_F_REQUEST and NLM_F_ACK, or SOCK_DIAG_BY_FAMILY with NLM_F_REQUEST and NLM_F_DUMP
+    const std::uint16_t type[2] = {std::uint16_t(doomed != nullptr ? 21 : 20),
+                                   std::uint16_t(doomed != nullptr ? 5 : 0x301)};
+    copy_bytes(&request[4], type, sizeof type);
+    request[16] = family;
+    request[17] = is_path ? 0 : wanted.transport() == Transport::tcp ? 6 : 17; // IPPROTO_TCP, IPPROTO_UDP
+    put(20, states);
+    request[24] = static_cast<unsigned char>(wanted.port() >> 8);
+    request[25] = static_cast<unsigned char>(wanted.port() & 255);
+    if (is_path) { put(28, 0x43); } // UDIAG_SHOW_NAME, UDIAG_SHOW_VFS, UDIAG_SHOW_UID
+    if (doomed != nullptr) { copy_bytes(&request[24], &doomed->row[4], sizeof doomed->row - 4); }
+    if (!netlink || ::send(netlink.descriptor(), request, size, 0) < 0) { return system_error(errno); }
+    std::error_code error;
+    alignas(8) unsigned char reply[32768]; // no dump message is larger
+    for (bool more = true; more;) {
+        const ssize_t length = ::recv(netlink.descriptor(), reply, sizeof reply, MSG_TRUNC);
+        if (length < 0 && errno == EINTR) { continue; }
+        if (length <= 0 || static_cast<std::size_t>(length) > sizeof reply) {
+            return length < 0 ? system_error(errno == EAGAIN ? ETIMEDOUT : errno)
+                              : std::make_error_code(std::errc::bad_message);
         }
-        if (error) { return error; }
+        more = read_diag(reply, static_cast<std::size_t>(length), wanted, sockets, error);
     }
+    return error;
+}
+
+inline Handle open_netlink() noexcept {
+    constexpr int netlink_sock_diag = 4;
+    constexpr timeval patience{2, 0}; // some emulations of Linux never answer
+    Handle netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, netlink_sock_diag));
+    const bool good =
+        netlink && ::setsockopt(netlink.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0;
+    return good ? std::move(netlink) : Handle();
+}
+
+inline std::error_code dump_by_netlink(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& sockets) {
+    const Handle netlink = open_netlink();
+    if (Access::is_path(wanted)) { return ask_diag(netlink, wanted, 1, states, sockets); } // AF_UNIX
+    const std::error_code error = ask_diag(netlink, wanted, 2, states, sockets);           // AF_INET, AF_INET6
+    return error ? error : ask_diag(netlink, wanted, 10, states, sockets);
+}
+
+// Of the sockets with a name, those that `wanted` leads to. A file is known by its number, never by its name, which may
+// be another file's by now. Where a file system shows other numbers than it has inside (btrfs, overlayfs), a socket of
+// that name may be the one or not: it is nobody's to end, and its file nobody's to remove.
+inline std::error_code keep_at_path(const Endpoint& wanted, std::vector<Socket>& sockets) {
+    struct ::stat at {};
+    if (!Access::is_file(wanted)) { return {}; }
+    if (::lstat(Access::path(wanted), &at) != 0) {
+        sockets.clear();
+        return errno == ENOENT || errno == ENOTDIR ? std::error_code() : system_error(errno);
+    }
+    // As the kernel numbers devices inside (MKDEV in linux/kdev_t.h), from what it shows (new_encode_dev).
+    const auto shown = static_cast<std::uint32_t>(at.st_dev);
+    const std::uint32_t device = (shown & 0xfff00U) << 12 | (shown & 0xffU) | (shown >> 12 & 0xfff00U);
+    keep_if(sockets, [&](Socket& socket) {
+        const bool named = conflicts(wanted, socket.local);
+        const bool same_file = socket.file == static_cast<std::uint32_t>(at.st_ino);
+        if (socket.device == device ? !same_file : !named) { return false; }
+        if (socket.device != device) {
+            socket.inode = 0;
+            socket.state = State::bound;
+        }
+        socket.local = Access::path(Access::path(wanted), socket.local.transport());
+        return true;
+    });
     return {};
 }
 
@@ -2968,8 +3291,11 @@ inline std::error_code dump_sockets(const Endpoint& wanted, std::uint32_t states
                                     bool& complete) {
     std::vector<Socket> rows;
     complete = shows_bound_sockets();
-    const std::error_code error = dump_by_netlink(wanted, states, rows);
-    if (error) {
+    std::error_code error = dump_by_netlink(wanted, states, rows);
+    if (Access::is_path(wanted)) {
+        if (!error) { error = keep_at_path(wanted, rows); }
+        if (error) { return error; }
+    } else if (error) {
         complete = false;
         rows.clear();
         const bool tcp = wanted.transport() == Transport::tcp;
@@ -2996,38 +3322,57 @@ template <class Visit> int each_inode(int at, const std::string& name, bool deep
         visit(inode);
     } else if (deep && text == "anon_inode:[io_uring]") {
         const std::string info = name.substr(0, name.rfind('/') + 1) + "../fdinfo/" + std::string(base_name(name));
-        for (const std::uint64_t registered : registered_sockets(read_file(at, info.c_str()))) { visit(registered); }
+        const std::string content = read_file(at, info.c_str());
+        std::string_view rest = content;
+        while (const std::uint64_t registered = take_registered(rest)) { visit(registered); }
     }
     return 0;
 }
 
-// The same for a whole directory, with visit(inode, name). Returns why it could not be read, if so.
+// The same for a whole directory, with visit(inode, path, name). Returns why it could not be read, if so.
 template <class Visit> int each_socket(int at, const std::string& path, bool deep, Visit visit) {
     const Handle directory = open_directory(at, path.c_str());
     if (!directory) { return errno; }
     int refusal = 0;
     const int failure = each_number(directory, [&](const char* name) {
         const int error =
-            each_inode(directory.descriptor(), name, deep, [&](std::uint64_t inode) { visit(inode, name); });
+            each_inode(directory.descriptor(), name, deep, [&](std::uint64_t inode) { visit(inode, path, name); });
         refusal = error == EACCES || error == EPERM ? error : 0;
         return refusal == 0; // without the right to one there is none to the next
     });
     return refusal != 0 ? refusal : failure;
 }
 
+// The same for a process, by its descriptors or by those of all its threads with what their io_urings hold. A thread
+// may have a descriptor table of its own, and then its sockets are in no other place (CLONE_FILES, man 2 clone); so are
+// those of the threads left when the first one has ended.
+template <class Visit> int each_socket_of(int proc, const std::string& pid, bool threads, Visit visit) {
+    if (!threads) { return each_socket(proc, pid + "/fd", false, visit); }
+    const Handle directory = open_directory(proc, (pid + "/task").c_str());
+    if (!directory) { return errno; }
+    int failure = 0;
+    const int error = each_number(directory, [&](const char* thread) {
+        const int refusal = each_socket(proc, pid + "/task/" + thread + "/fd", true, visit);
+        failure = refusal != 0 ? refusal : failure;
+        return !out_of_resources(failure);
+    });
+    return failure != 0 ? failure : error;
+}
+
 // Why /proc may not be believed: it is missing, or another namespace's, where our numbers name strangers.
 inline std::error_code check_proc(const Handle& proc) {
-    struct ::statfs file_system {};
     if (!proc) { return system_error(errno); }
-    constexpr auto proc_magic = 0x9fa0; // PROC_SUPER_MAGIC, man 2 statfs
-    if (::fstatfs(proc.descriptor(), &file_system) != 0 || file_system.f_type != proc_magic) {
+    constexpr auto proc_magic = 0x9fa0;       // PROC_SUPER_MAGIC, man 2 statfs
+    alignas(8) unsigned char facts[256] = {}; // struct statfs, which begins with the type: a long, or 32 bits on s390
+    if (::syscall(SYS_fstatfs, proc.descriptor(), facts) != 0 ||
+        (read_bytes<long>(facts) != proc_magic && read_bytes<std::int32_t>(facts) != proc_magic)) {
         return std::make_error_code(std::errc::no_such_device);
     }
     const std::string status = read_file(proc.descriptor(), "self/status");
     if (status.empty()) { return system_error(errno); }
     const auto pid = status_numbers(status, "Pid");
     const auto in_namespaces = status_numbers(status, "NSpid"); // one number for each namespace down to ours
-    return pid.size() == 1 && pid[0] == self() && in_namespaces.size() <= 1
+    return pid.count == 1 && pid.first[0] == self() && in_namespaces.count <= 1
                ? std::error_code()
                : std::make_error_code(std::errc::no_such_process);
 }
@@ -3039,25 +3384,26 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
     if (const std::error_code error = check_proc(proc)) { return error; }
     std::vector<Socket> owned;
     int failure = 0;
-    const auto look_at = [&](const std::string& path, std::string_view process, bool deep) {
-        const int error = each_socket(proc.descriptor(), path, deep, [&](std::uint64_t inode, const char* name) {
+    const auto look_at = [&](const char* process, bool threads) {
+        const auto visit = [&](std::uint64_t inode, const std::string& path, const char* name) {
             for (Socket& row : sockets) {
                 if (row.inode != inode) { continue; }
                 Socket socket = row;
-                take_number(process, socket.pid);
+                std::string_view pid = process;
+                take_number(pid, socket.pid);
                 if (any_of(owned, [&](const Socket& known) {
                         return known.pid == socket.pid && known.local == socket.local && known.state == socket.state;
                     })) {
                     row.pid = socket.pid;
                     continue;
                 }
-                const Handle directory = open_directory(proc.descriptor(), std::to_string(socket.pid).c_str());
+                const Handle directory = open_directory(proc.descriptor(), process);
                 if (!directory && out_of_resources(errno)) { failure = errno; }
                 Holder holder = identify(socket.pid, directory);
                 if (directory && holder.start_time == 0 && out_of_resources(errno)) { failure = errno; }
                 // Read once more, after the facts and through the same directory: only then are they the holder's.
                 bool confirmed = false;
-                each_inode(directory.descriptor(), path.substr(path.find('/') + 1) + '/' + name, deep,
+                each_inode(directory.descriptor(), path.substr(path.find('/') + 1) + '/' + name, threads,
                            [&](std::uint64_t now) { confirmed = confirmed || now == inode; });
                 if (!confirmed) { continue; }
                 row.pid = socket.pid;
@@ -3066,31 +3412,15 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
                 }
                 owned.push_back(std::move(socket));
             }
-        });
+        };
+        const int error = each_socket_of(proc.descriptor(), process, threads, visit);
         failure = out_of_resources(error) ? error : failure;
+        return failure == 0;
     };
-    // A thread may have a descriptor table of its own, and then its sockets are in no other place (CLONE_FILES, man 2
-    // clone); so are those of the threads left when the first one has ended. Only then is it asked what io_urings hold.
-    for (const bool threads : {false, true}) {
+    for (const bool threads : {false, true}) { // those of threads, where a socket is in no process
         if (!any_of(sockets, [](const Socket& socket) { return socket.pid == 0 && socket.inode != 0; })) { break; }
         ::lseek(proc.descriptor(), 0, SEEK_SET);
-        const int error = each_number(proc, [&](const char* pid) {
-            if (!threads) {
-                look_at(std::string(pid) + "/fd", pid, false);
-                return failure == 0;
-            }
-            const std::string tasks = std::string(pid) + "/task";
-            const Handle directory = open_directory(proc.descriptor(), tasks.c_str());
-            if (!directory) {
-                failure = out_of_resources(errno) ? errno : failure;
-                return failure == 0;
-            }
-            each_number(directory, [&](const char* thread) {
-                look_at(tasks + '/' + thread + "/fd", pid, true);
-                return failure == 0;
-            });
-            return failure == 0;
-        });
+        const int error = each_number(proc, [&](const char* pid) { return look_at(pid, threads); });
         if (failure != 0 || error != 0) { return system_error(failure != 0 ? failure : error); }
     }
     for (Socket& socket : sockets) {
@@ -3100,8 +3430,8 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
     return {};
 }
 
-inline bool has_inode(const std::vector<Socket>& sockets, std::uint64_t inode, State state) {
-    return any_of(sockets, [&](const Socket& socket) { return socket.inode == inode && socket.state == state; });
+inline bool has_inode(const std::vector<Socket>& sockets, std::uint64_t inode) {
+    return any_of(sockets, [&](const Socket& socket) { return socket.inode == inode; });
 }
 
 // The rows in the way of `wanted`, of the state that holds the address most firmly.
@@ -3118,7 +3448,7 @@ inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>&
         std::vector<Socket> now;
         if (const std::error_code error = dump_sockets(wanted, diag_all, now, complete)) { return error; }
         keep_if(now, [&](const Socket& socket) {
-            return !again || !is_bound_only(socket) || has_inode(sockets, socket.inode, State::bound);
+            return !again || !is_bound_only(socket) || has_inode(sockets, socket.inode);
         });
         keep_conflicting(wanted, now);
         sockets = std::move(now);
@@ -3133,6 +3463,7 @@ inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_cod
     std::vector<Socket> sockets;
     std::vector<Holder> processes;
     error = list_sockets(endpoint, sockets);
+    if (!error && sockets.empty() && Access::is_file(endpoint)) { return file_in_the_way(endpoint, error); }
     if (error || sockets.empty()) { return {}; }
     error = find_owners(sockets, processes);
     if (error) { return {}; }
@@ -3143,51 +3474,85 @@ inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_cod
         bool complete = false;
         error = dump_sockets(endpoint, diag_all, still, complete);
         keep_if(sockets, [&](const Socket& socket) {
-            return socket.pid != 0 || socket.inode == 0 || has_inode(still, socket.inode, socket.state);
+            return socket.pid != 0 || socket.inode == 0 || has_inode(still, socket.inode);
         });
     }
     return error ? std::vector<Holder>() : gather(endpoint, sockets, processes);
 }
 
+// The states in which a socket holds an address, without those that are costly to ask for.
+inline std::uint32_t holding_states(const Endpoint& endpoint) noexcept {
+    return Access::is_path(endpoint)                ? diag_all
+           : endpoint.transport() == Transport::tcp ? diag_listening
+                                                    : diag_unconnected_udp;
+}
+
 inline bool held(const Endpoint& endpoint) {
     std::vector<Socket> sockets;
-    const bool tcp = endpoint.transport() == Transport::tcp;
     bool complete = false;
-    const std::error_code error =
-        dump_sockets(endpoint, tcp ? diag_listening : diag_unconnected_udp, sockets, complete);
+    const std::error_code error = dump_sockets(endpoint, holding_states(endpoint), sockets, complete);
     keep_conflicting(endpoint, sockets);
-    return !error && !sockets.empty();
+    return !error && any_of(sockets, [](const Socket& socket) { return holds_address(socket); });
+}
+
+// The connections on the address that no process has any more. One that is established without a process may wait for a
+// server's accept().
+inline Eviction destroy_lingering(const Endpoint& endpoint) {
+    constexpr std::uint32_t closing = 1U << 4 | 1U << 5 | 1U << 6 | 1U << 9 | 1U << 11; // FIN_WAIT1 to CLOSING
+    std::vector<Socket> sockets;
+    std::vector<Socket> none;
+    Eviction eviction;
+    eviction.error = dump_by_netlink(endpoint, closing, sockets);
+    keep_if(sockets, [&](const Socket& row) { return row.inode == 0 && conflicts(endpoint, row.local); });
+    eviction.holder.socket = endpoint;
+    eviction.holder.state = State::lingering;
+    eviction.holder.name = "what is left of " + std::to_string(sockets.size()) + " connections";
+    if (!Access::host_known(endpoint) && !sockets.empty()) {
+        eviction.fate = Fate::refused;
+        eviction.reason = "the start did not say which address it wants: name the host (\"*\" means all)";
+        return eviction;
+    }
+    const Handle netlink = open_netlink();
+    for (const Socket& socket : sockets) {
+        if (!eviction.error) { eviction.error = ask_diag(netlink, endpoint, socket.row[0], 0, none, &socket); }
+        if (eviction.error == std::errc::no_such_file_or_directory) { eviction.error.clear(); } // its time was over
+    }
+    if (eviction.error == std::errc::operation_not_permitted) { eviction.reason = "it takes CAP_NET_ADMIN"; }
+    eviction.fate = eviction.error ? Fate::not_permitted : sockets.empty() ? Fate::already_gone : Fate::released;
+    return eviction;
+}
+
+inline Eviction release(const Endpoint& endpoint, bool connections) {
+    return connections && !Access::is_path(endpoint) && endpoint.transport() == Transport::tcp
+               ? destroy_lingering(endpoint)
+               : remove_file(endpoint);
 }
 
 // Whether the process, or a thread of it, has one of the sockets.
 inline bool has_one(std::uint32_t pid, const std::vector<Socket>& sockets, std::error_code& error) {
     bool found = false;
-    const auto look_at = [&](const std::string& path, bool deep) {
-        return each_socket(AT_FDCWD, path, deep, [&](std::uint64_t inode, const char*) {
-            found = found || any_of(sockets, [&](const Socket& row) { return row.inode == inode; });
-        });
-    };
-    int failure = look_at(proc_path(pid, "fd"), false);
-    const Handle tasks = found ? Handle() : open_directory(AT_FDCWD, proc_path(pid, "task").c_str());
-    if (tasks) {
-        each_number(tasks, [&](const char* thread) {
-            const int refusal = look_at(proc_path(pid, "task/") + thread + "/fd", true);
-            failure = failure == 0 || failure == ENOENT ? refusal : failure;
-            return !found;
-        });
+    const Handle proc = open_directory(AT_FDCWD, "/proc");
+    int failure = proc ? 0 : errno;
+    for (const bool threads : {false, true}) {
+        if (found || (failure != 0 && failure != ENOENT)) { break; }
+        failure = each_socket_of(
+            proc.descriptor(), std::to_string(pid), threads,
+            [&](std::uint64_t inode, const std::string&, const char*) { found = found || has_inode(sockets, inode); });
     }
     if (!found && failure != 0 && failure != ENOENT && failure != ESRCH) { error = system_error(failure); }
     return found;
 }
 
 inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
-    const bool tcp = socket.transport() == Transport::tcp;
+    const bool tcp = socket.transport() == Transport::tcp && !Access::is_path(socket);
     // For what listens the kernel need not walk its whole table, as it must for what is only bound.
-    for (const std::uint32_t states : {tcp ? diag_listening : diag_unconnected_udp, diag_bound}) {
+    for (const std::uint32_t states : {holding_states(socket), diag_bound}) {
         std::vector<Socket> sockets;
         bool complete = false;
         error = dump_sockets(socket, states, sockets, complete);
-        keep_if(sockets, [&](const Socket& row) { return row.inode != 0 && same_address(row.local, socket); });
+        keep_if(sockets, [&](const Socket& row) {
+            return row.inode != 0 && holds_address(row) && same_address(row.local, socket);
+        });
         if (error) { return false; }
         if (!sockets.empty() && has_one(pid, sockets, error)) { return true; }
         if (error || !tcp) { break; }
@@ -3300,16 +3665,27 @@ inline bool read_socket(const socket_info& info, Transport transport, Socket& so
     return socket.local.port() != 0;
 }
 
+// The path that a Unix domain socket was bound to, as far as the kernel tells: the text, not the file.
+inline std::string_view unix_path(const socket_info& info) noexcept {
+    const sockaddr_un& address = info.soi_proto.pri_un.unsi_addr.ua_sun;
+    std::string_view path(address.sun_path, sizeof address.sun_path);
+    return info.soi_kind == SOCKINFO_UN ? path.substr(0, path.find('\0')) : std::string_view();
+}
+
 // Appends the sockets of a process, those parked in a Mach port as well. False if it does not let us look.
 inline bool list_sockets(std::uint32_t pid, const Endpoint& wanted, std::vector<Socket>& sockets) {
     const int process = static_cast<int>(pid);
     const auto take_in = [&](const socket_fdinfo& info, int size) {
         Socket socket;
         socket.pid = pid;
-        if (size == static_cast<int>(sizeof info) && read_socket(info.psi, wanted.transport(), socket) &&
-            socket.local.port() == wanted.port()) {
-            sockets.push_back(std::move(socket));
+        if (size != static_cast<int>(sizeof info)) { return; }
+        if (Access::is_path(wanted)) { // by the name alone: from which directory it was meant is unknown
+            if (base_name(unix_path(info.psi)) != base_name(Access::path(wanted))) { return; }
+            socket.local = wanted;
+        } else if (!read_socket(info.psi, wanted.transport(), socket) || socket.local.port() != wanted.port()) {
+            return;
         }
+        sockets.push_back(std::move(socket));
     };
     std::vector<proc_fdinfo> files;
     if (!whole_list(
@@ -3388,10 +3764,26 @@ inline Holder identify(std::uint32_t pid) {
     return holder;
 }
 
+// Whether a path still leads to the socket that had its name the system does not tell. So who has a socket of that name
+// is named, but never ended, and a file is believed to be nobody's only where no socket of its user's could be hidden.
+inline std::vector<Holder> list_path(const Endpoint& endpoint, std::vector<Socket>& sockets, bool blind,
+                                     std::error_code& error) {
+    std::vector<Holder> holders = file_in_the_way(endpoint, error);
+    struct ::stat file {};
+    const bool is_socket = ::lstat(Access::path(endpoint), &file) == 0 && S_ISSOCK(file.st_mode);
+    for (Holder& holder : holders) {
+        if (!is_socket || (sockets.empty() && (!blind || file.st_uid == ::geteuid()))) { continue; }
+        holder.state = State::listening;
+        holder.name = sockets.empty() ? "" : "perhaps " + label(identify(sockets[0].pid));
+    }
+    return holders;
+}
+
 inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
     std::vector<Socket> sockets;
     bool blind = false;
     error = list_sockets(endpoint, sockets, blind);
+    if (!error && Access::is_path(endpoint)) { return list_path(endpoint, sockets, blind, error); }
     keep_conflicting(endpoint, sockets);
     const auto bound_only = [&](const Socket& socket) {
         return endpoint.transport() == Transport::tcp && socket.state == State::bound;
@@ -3419,6 +3811,7 @@ inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_cod
 }
 
 inline bool held(const Endpoint& endpoint) {
+    if (Access::is_path(endpoint)) { return try_connect(endpoint) == 0; }
     std::vector<Socket> sockets;
     bool blind = false;
     const std::error_code error = list_sockets(endpoint, sockets, blind);
@@ -3888,6 +4281,9 @@ inline std::error_code read_table(const Endpoint& wanted, bool v6, bool only_lis
 }
 
 inline std::error_code read_tables(const Endpoint& wanted, bool only_listening, std::vector<Socket>& sockets) {
+    if (Access::is_path(wanted)) { // no table has Unix domain sockets
+        return std::make_error_code(std::errc::function_not_supported);
+    }
     const std::error_code error = read_table(wanted, false, only_listening, sockets);
     return error ? error : read_table(wanted, true, only_listening, sockets);
 }
@@ -3945,6 +4341,17 @@ inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& er
 }
 
 inline PortRange ephemeral_ports() { return {}; } // no function tells
+
+// No socket file is removed here, since no table tells whose it is.
+inline Eviction release(const Endpoint& endpoint, bool connections) {
+    Eviction eviction;
+    eviction.holder.socket = endpoint;
+    eviction.holder.state = State::lingering;
+    eviction.holder.name = "what may be left of connections";
+    eviction.fate = connections && !Access::is_path(endpoint) ? Fate::refused : Fate::already_gone;
+    eviction.reason = "only Linux can destroy it (SOCK_DESTROY)";
+    return eviction;
+}
 
 inline std::string_view of_the_system(std::uint32_t pid) noexcept {
     using Critical = int(__stdcall*)(void*, int*);
@@ -4060,6 +4467,10 @@ struct SecurityAttributes { // SECURITY_ATTRIBUTES
 
 // netstat.exe of the system's own, with a file for its output: that needs no second thread to read it in time.
 inline std::vector<Holder> netstat(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error) {
+    if (Access::is_path(endpoint)) {
+        error = std::make_error_code(std::errc::function_not_supported);
+        return {};
+    }
     constexpr unsigned long longest = 32768;
     std::wstring system(longest, L'\0');
     std::wstring folder(longest, L'\0');

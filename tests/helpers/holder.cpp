@@ -4,6 +4,9 @@
 //   reuseaddr reuseport v6only           flags for the sockets that follow
 //   listen=HOST:PORT bind=HOST:PORT      a TCP socket
 //   udp=HOST:PORT                        a UDP socket; the port "low" is one below the ephemeral range
+//                                        unix:PATH or unix:@NAME instead of HOST:PORT: a Unix domain socket
+//   new-network                          goes into a network namespace of its own
+//   backlog=N                            of the listeners that follow
 //   connect=HOST:PORT                    an outgoing TCP connection, whose local port is reported
 //   thread-listen=HOST:PORT              a listener in the descriptor table of one thread only
 //   ignore-term release-on-term          what to do on SIGTERM: nothing; close the sockets and go on
@@ -45,9 +48,11 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -62,6 +67,7 @@ unsigned port_ = 0;
 bool reuse_address = false;
 bool reuse_port = false;
 bool v6_only = false;
+int backlog = 16;
 
 [[noreturn]] void fail(const char* what) {
     std::perror(what);
@@ -75,6 +81,16 @@ struct Address {
 };
 
 Address address_of(const std::string& text) {
+    if (text.substr(0, 5) == "unix:") {
+        Address address;
+        auto* local = reinterpret_cast<sockaddr_un*>(&address.storage);
+        const std::string path = text.substr(5);
+        local->sun_family = AF_UNIX;
+        std::memcpy(local->sun_path, path.data(), path.size());
+        if (path[0] == '@') { local->sun_path[0] = '\0'; }
+        address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (path[0] == '@' ? 0 : 1));
+        return address;
+    }
     const std::size_t colon = text.rfind(':');
     std::string host = text.substr(0, colon);
     const auto port = static_cast<std::uint16_t>(std::atoi(text.substr(colon + 1).c_str()));
@@ -99,6 +115,7 @@ void note_port(int fd) {
     Address local;
     local.size = sizeof local.storage;
     getsockname(fd, local.any(), &local.size);
+    if (local.any()->sa_family == AF_UNIX) { return; }
     port_ = ntohs(local.any()->sa_family == AF_INET ? reinterpret_cast<sockaddr_in*>(&local.storage)->sin_port
                                                     : reinterpret_cast<sockaddr_in6*>(&local.storage)->sin6_port);
 }
@@ -116,7 +133,7 @@ int open_socket(const std::string& where, int type, bool then_listen) {
         if (reuse_address) { setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); }
         if (reuse_port) { setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on); }
         if (address.any()->sa_family == AF_INET6) { setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only); }
-        if (bind(fd, address.any(), address.size) == 0 && (!then_listen || listen(fd, 16) == 0)) {
+        if (bind(fd, address.any(), address.size) == 0 && (!then_listen || listen(fd, backlog) == 0)) {
             note_port(fd);
             return fd;
         }
@@ -217,6 +234,10 @@ int main(int argc, char** argv) {
             reuse_port = true;
         } else if (name == "v6only") {
             v6_only = true;
+        } else if (name == "new-network") {
+            if (unshare(CLONE_NEWNET) != 0) { fail("unshare"); }
+        } else if (name == "backlog") {
+            backlog = std::atoi(value.c_str());
         } else if (name == "listen" || name == "bind") {
             sockets.push_back(open_socket(value, SOCK_STREAM, name == "listen"));
         } else if (name == "udp") {

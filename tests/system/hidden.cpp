@@ -29,6 +29,17 @@ std::string tell(const Started& started) {
     return text + ": " + describe(started.recovery);
 }
 
+// In a network namespace of its own a process finds the loopback interface switched off.
+bool loopback_up() {
+    const int any = socket(AF_INET, SOCK_DGRAM, 0);
+    ifreq loopback{};
+    std::strcpy(loopback.ifr_name, "lo");
+    loopback.ifr_flags = IFF_UP;
+    const bool good = ioctl(any, SIOCSIFFLAGS, &loopback) == 0;
+    close(any);
+    return good;
+}
+
 bool become(uid_t user) { return setresgid(user, user, user) == 0 && setresuid(user, user, user) == 0; }
 
 // Lets a system call fail with `error`; with `argument` only where the first argument is that.
@@ -144,11 +155,7 @@ TEST_CASE("the same port in another network namespace is no conflict") {
     Helper holder({"listen=127.0.0.1:0"});
     const std::string outcome = in_child(0, [&] {
         if (unshare(CLONE_NEWNET) != 0) { return std::string("unshare"); }
-        const int any = socket(AF_INET, SOCK_DGRAM, 0);
-        ifreq loopback{};
-        std::strcpy(loopback.ifr_name, "lo");
-        loopback.ifr_flags = IFF_UP;
-        if (ioctl(any, SIOCSIFFLAGS, &loopback) != 0) { return std::string("lo"); }
+        if (!loopback_up()) { return std::string("lo"); }
         Helper inside({"listen=127.0.0.1:" + std::to_string(holder.port())});
         const std::string text = tell(start_at("127.0.0.1", holder.port()));
         return text + (inside.alive() ? " alive" : " gone");
@@ -316,4 +323,72 @@ TEST_CASE("processes that come and go while we look do no harm") {
     const KnownProcess known(crowd);
     known.signal(SIGKILL);
     waitpid(crowd, nullptr, 0);
+}
+
+TEST_CASE("without a view of Unix domain sockets no file is removed") {
+    Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    { Helper dead({"listen=" + to_string(here)}); }
+    const std::string outcome = in_child(geteuid(), [&] {
+        if (!forbid(SYS_socket, EPERM, AF_NETLINK)) { return std::string("seccomp"); }
+        return describe(free_address(here, SystemProbe{}, TerminateThenKill{}, NoLog{}));
+    });
+    CHECK_THAT(outcome, has_text("could not be seen (Operation not permitted): nobody was ended"));
+    CHECK(std::filesystem::is_socket(here.path()));
+}
+
+namespace {
+
+struct Lingering {
+    bool destroy = true;
+    bool with_right = true;
+    std::string host = "127.0.0.1";
+};
+
+// A server without SO_REUSEADDR is killed while it has a client, in a network of its own; what the next start comes to.
+std::string after_a_crash(const Lingering& what) {
+    return in_child(0, [&] {
+        if (unshare(CLONE_NEWNET) != 0 || !loopback_up()) { return std::string("unshare"); }
+        Helper holder({"listen=127.0.0.1:0"});
+        Helper client({"connect=127.0.0.1:" + std::to_string(holder.port())});
+        holder.accept();
+        Helper neighbour({"listen=127.0.0.2:" + std::to_string(holder.port())});
+        Helper other({"connect=127.0.0.2:" + std::to_string(holder.port())});
+        neighbour.accept();
+        holder.process().signal(SIGKILL);
+        if (!holder.process().exits_within(5000)) { return std::string("kill"); }
+        if (!what.with_right && !become(65534)) { return std::string("setuid"); }
+        TerminateThenKill killer;
+        killer.destroy_lingering = what.destroy;
+        const Endpoint here = what.host.empty() ? Endpoint(holder.port()) : Endpoint(what.host, holder.port());
+        const std::string text = tell(start_at("127.0.0.1", here, killer));
+        return text + (neighbour.alive() && other.alive() && client.alive() ? " all alive" : " somebody is gone");
+    });
+}
+
+} // namespace
+
+TEST_CASE("connections that a dead server left are destroyed on demand") {
+    NEEDS_ROOT();
+    CHECK_THAT(after_a_crash({false}), has_text("failed 2 lingering_connections: "));
+    const std::string outcome = after_a_crash({});
+    CHECK_THAT(outcome, has_text("served 2 none 0=released: "));
+    CHECK_THAT(outcome, has_text("what is left of 1 connections was removed after "));
+    CHECK_THAT(outcome, has_text(" all alive"));
+}
+
+TEST_CASE("to destroy connections takes CAP_NET_ADMIN, and the report says so") {
+    NEEDS_ROOT();
+    const std::string outcome = after_a_crash({true, false});
+    CHECK_THAT(outcome, has_text("failed 2 lingering_connections 0=not_permitted: "));
+    CHECK_THAT(outcome, has_text("what is left of 1 connections may not be removed by us: Operation not permitted (it "
+                                 "takes CAP_NET_ADMIN)"));
+}
+
+TEST_CASE("connections are destroyed only where the start said which address it wants") {
+    NEEDS_ROOT();
+    const std::string outcome = after_a_crash({true, true, ""});
+    CHECK_THAT(outcome, has_text("failed "));
+    CHECK_THAT(outcome, has_text("name the host"));
+    CHECK_THAT(outcome, has_text(" all alive"));
 }

@@ -185,6 +185,82 @@ TEST_CASE("lingering connections are not waited for") {
     CHECK(retry.recovery().obstacle == Obstacle::lingering_connections);
 }
 
+namespace {
+
+// A killer that also clears away what is left, as `left` says.
+struct Releasing : StoryKiller {
+    Fate left;
+    Releasing(Story* the_story, Fate killed, Fate the_left) : StoryKiller{the_story, killed}, left(the_left) {}
+    Eviction release(const Endpoint& endpoint) {
+        story->text += "release ";
+        if (left == Fate::released) { story->holders.clear(); }
+        return {holder_at(endpoint, 0, State::lingering), left, {}, {}, "because"};
+    }
+};
+
+template <class Killer> auto retry_with(Story& story, Killer killer) {
+    return RetryOnAddrInUse{StoryServer{&story}, StoryProbe{&story}, std::move(killer), StoryLog{&story}};
+}
+
+} // namespace
+
+TEST_CASE("a killer that can release is asked once, when all are gone") {
+    Story story;
+    SECTION("after it has ended them") {
+        auto retry = retry_with(story, Releasing(&story, Fate::killed, Fate::released));
+        CHECK(retry.start(here) == 2);
+        CHECK(story.text == "start probe kill held release start ");
+        CHECK(retry.recovery().evictions.size() == 2);
+        CHECK(story.log.back() == "old was removed after less than 1 ms");
+    }
+    SECTION("where only connections linger") {
+        story.holders = {holder_at(here, 0, State::lingering)};
+        auto retry = retry_with(story, Releasing(&story, Fate::killed, Fate::released));
+        CHECK(retry.start(here) == 2);
+        CHECK(story.text == "start probe release start ");
+    }
+    SECTION("not where it could end nobody") {
+        auto retry = retry_with(story, Releasing(&story, Fate::refused, Fate::released));
+        CHECK_THROWS_AS(retry.start(here), InUse);
+        CHECK(story.text == "start probe kill ");
+    }
+    SECTION("not where a process lives on that has let the address go: it may be sending still") {
+        auto retry = retry_with(story, Releasing(&story, Fate::released, Fate::released));
+        CHECK(retry.start(here) == 2);
+        CHECK(story.text == "start probe kill held start ");
+    }
+    SECTION("and a rule around it passes that on") {
+        const auto anybody = [](const Holder&) { return true; };
+        auto retry = retry_with(
+            story, OnlyIf<decltype(anybody), Releasing>(anybody, Releasing(&story, Fate::killed, Fate::already_gone)));
+        CHECK(retry.start(here) == 2);
+        CHECK(story.text == "start probe kill held release start ");
+        CHECK(retry.recovery().evictions.size() == 1);
+    }
+}
+
+TEST_CASE("connections that could not be released do not keep a server from its second start, a file does") {
+    Story story;
+    auto retry = retry_with(story, Releasing(&story, Fate::killed, Fate::refused));
+    SECTION("connections") {
+        story.holders = {holder_at(here, 0, State::lingering)};
+        CHECK(retry.start(here) == 2);
+        CHECK(retry.recovery().evictions[0].fate == Fate::refused);
+    }
+    SECTION("a file") {
+        const Endpoint path = Endpoint::path("/run/my.sock");
+        story.holders = {holder_at(path, 0, State::lingering)};
+        int starts = 0;
+        const auto server = [&](const Endpoint&) -> int { throw InUse(++starts); };
+        RetryOnAddrInUse by_path{server, StoryProbe{&story}, Releasing(&story, Fate::killed, Fate::refused),
+                                 StoryLog{&story}};
+        CHECK_THROWS_AS(by_path.start(path), InUse);
+        CHECK(starts == 1);
+        CHECK(by_path.recovery().obstacle == Obstacle::file_in_the_way);
+        CHECK_THAT(story.log.back(), has_text("A file without a process is at that path"));
+    }
+}
+
 TEST_CASE("a connection, an invisible holder and this process are never offered to a killer") {
     const std::pair<Holder, Obstacle> cases[] = {
         {holder_at(here, nobodys_pid, State::connected), Obstacle::live_connection},

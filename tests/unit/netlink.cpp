@@ -10,6 +10,7 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
 
 using namespace addr_in_use;
 using namespace addr_in_use::detail;
@@ -41,6 +42,32 @@ Bytes row(unsigned char family, unsigned char state, std::uint16_t port, std::ui
         append(bytes, nlattr{5, INET_DIAG_SKV6ONLY});
         append(bytes, static_cast<std::uint32_t>(v6_only));
     }
+    return bytes;
+}
+
+void append_attribute(Bytes& bytes, std::uint16_t type, const std::string& value) {
+    append(bytes, nlattr{static_cast<std::uint16_t>(4 + value.size()), type});
+    bytes.insert(bytes.end(), value.begin(), value.end());
+    bytes.resize((bytes.size() + 3) / 4 * 4);
+}
+
+Bytes path_row(unsigned char type, unsigned char state, const std::string& name, std::uint32_t inode = 7) {
+    Bytes attributes;
+    if (!name.empty()) { append_attribute(attributes, UNIX_DIAG_NAME, name); }
+    append_attribute(attributes, UNIX_DIAG_VFS, std::string("\1\2\0\0\0\0\xe0\xf", 8));
+    append_attribute(attributes, UNIX_DIAG_UID, std::string("\x2a\0\0\0", 4));
+    Bytes bytes;
+    nlmsghdr header{};
+    header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    header.nlmsg_len = static_cast<std::uint32_t>(sizeof header + sizeof(unix_diag_msg) + attributes.size());
+    unix_diag_msg message{};
+    message.udiag_family = 1;
+    message.udiag_type = type;
+    message.udiag_state = state;
+    message.udiag_ino = inode;
+    append(bytes, header);
+    append(bytes, message);
+    bytes.insert(bytes.end(), attributes.begin(), attributes.end());
     return bytes;
 }
 
@@ -85,6 +112,23 @@ TEST_CASE("the netlink layout is the kernel's") {
     STATIC_REQUIRE(offsetof(inet_diag_req_v2, sdiag_protocol) == 1);
     STATIC_REQUIRE(offsetof(inet_diag_req_v2, idiag_states) == 4);
     STATIC_REQUIRE(offsetof(inet_diag_req_v2, id.idiag_sport) == 8);
+    STATIC_REQUIRE(offsetof(inet_diag_msg, id) == 4);
+    STATIC_REQUIRE(offsetof(inet_diag_req_v2, id) == 8);
+    STATIC_REQUIRE(sizeof(inet_diag_sockid) == 48);
+    STATIC_REQUIRE(SOCK_DESTROY == 21);
+    STATIC_REQUIRE(NLM_F_ACK == 4);
+    STATIC_REQUIRE(sizeof(unix_diag_req) == 24);
+    STATIC_REQUIRE(offsetof(unix_diag_req, udiag_states) == 4);
+    STATIC_REQUIRE(offsetof(unix_diag_req, udiag_show) == 12);
+    STATIC_REQUIRE((UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | UDIAG_SHOW_UID) == 0x43);
+    STATIC_REQUIRE(sizeof(unix_diag_msg) == 16);
+    STATIC_REQUIRE(offsetof(unix_diag_msg, udiag_type) == 1);
+    STATIC_REQUIRE(offsetof(unix_diag_msg, udiag_state) == 2);
+    STATIC_REQUIRE(offsetof(unix_diag_msg, udiag_ino) == 4);
+    STATIC_REQUIRE(UNIX_DIAG_NAME == 0);
+    STATIC_REQUIRE(UNIX_DIAG_VFS == 1);
+    STATIC_REQUIRE(UNIX_DIAG_UID == 7);
+    STATIC_REQUIRE(offsetof(unix_diag_vfs, udiag_vfs_dev) == 4);
     STATIC_REQUIRE(NLMSG_ERROR == 2);
     STATIC_REQUIRE(NLMSG_DONE == 3);
     STATIC_REQUIRE(SOCK_DIAG_BY_FAMILY == 20);
@@ -110,6 +154,34 @@ TEST_CASE("netlink rows are read, and only those of the port") {
     CHECK(reply.sockets[4].state == State::connected);
     CHECK(reply.sockets[5].state == State::lingering);
     CHECK(reply.sockets[5].user.empty()); // the kernel shows user 0 for what nobody owns
+}
+
+TEST_CASE("rows of Unix domain sockets are read, and only those with a name") {
+    const std::string zero(1, '\0');
+    const Reply reply =
+        read(path_row(1, 10, "/run/a" + zero) + path_row(1, 1, "/run/a" + zero) + path_row(2, 7, "/run/b" + zero) +
+                 path_row(2, 1, zero + "b") + path_row(1, 7, "") + path_row(5, 10, zero + "c") +
+                 path_row(1, 10, zero + "d" + zero) + path_row(1, 10, std::string(109, 'x')),
+             Endpoint::path("/run/a"));
+    REQUIRE(reply.sockets.size() == 5); // not the abstract name that ends in a zero: it is another one
+    CHECK(reply.more);
+    CHECK(reply.sockets[0].local == Endpoint::path("/run/a"));
+    CHECK(reply.sockets[0].state == State::listening);
+    CHECK(reply.sockets[0].inode == 7);
+    CHECK(reply.sockets[0].user == "42");
+    CHECK(reply.sockets[0].file == 0x201);
+    CHECK(reply.sockets[0].device == 0xfe00000);
+    CHECK(reply.sockets[1].state == State::connected);
+    CHECK(reply.sockets[2].local == Endpoint::path("/run/b", Transport::udp));
+    CHECK(reply.sockets[2].state == State::bound);
+    CHECK(reply.sockets[3].local == Endpoint::path("@b", Transport::udp));
+    CHECK(reply.sockets[3].state == State::bound); // connected, and yet it keeps the name
+    CHECK(reply.sockets[4].local == Endpoint::path("@c"));
+    const Bytes good = path_row(1, 10, "/run/a" + zero);
+    for (std::size_t size = 1; size < good.size(); ++size) {
+        const Bytes cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size));
+        CHECK(read(cut, Endpoint::path("/run/a")).error == std::errc::bad_message);
+    }
 }
 
 TEST_CASE("a dump that failed says so inside its last message") {

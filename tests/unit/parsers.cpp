@@ -50,10 +50,12 @@ TEST_CASE("the tables of /proc/net") {
 }
 
 TEST_CASE("the sockets that an io_uring shows") {
-    CHECK(registered_sockets("pos:\t0\nUserFiles:\t2\n    0: socket:[1234]\n    1: pipe:[7]\n    2: socket:[99]\n") ==
-          std::vector<std::uint64_t>{1234, 99});
-    for (const char* text : {"", "socket:[", "socket:[]", "socket:[x]", "socket:[1"}) {
-        CHECK(registered_sockets(text).empty());
+    std::string_view rest = "pos:\t0\nUserFiles:\t2\n    0: socket:[1234]\n    1: pipe:[7]\n    2: socket:[99]\n";
+    CHECK(take_registered(rest) == 1234);
+    CHECK(take_registered(rest) == 99);
+    CHECK(take_registered(rest) == 0);
+    for (std::string_view text : {"", "socket:[", "socket:[]", "socket:[x]", "socket:[1"}) {
+        CHECK(take_registered(text) == 0);
     }
 }
 
@@ -86,14 +88,17 @@ TEST_CASE("/proc/PID/stat, whatever the name holds") {
 
 TEST_CASE("lines of numbers in /proc/PID/status") {
     const std::string text = "Name:\tUid:\t7\nUid:\t1\t2\t3\t4\nTracerPid:\t0\nNSpid:\t100\t7\n";
-    CHECK(status_numbers(text, "Uid") == std::vector<std::uint64_t>{1, 2, 3, 4});
-    CHECK(status_numbers(text, "NSpid") == std::vector<std::uint64_t>{100, 7});
-    CHECK(status_numbers(text, "TracerPid") == std::vector<std::uint64_t>{0});
-    CHECK(status_numbers(text, "Gid").empty());
-    CHECK(status_numbers("Uid:\t1x\t2\n", "Uid").empty());
-    CHECK(status_numbers("Uid:\t99999999999999999999\n", "Uid").empty());
-    CHECK(status_numbers("Uid:", "Uid").empty());
-    CHECK(status_numbers("", "Uid").empty());
+    const auto first = [&](const char* key) {
+        const Numbers numbers = status_numbers(text, key);
+        return std::vector<std::uint32_t>(numbers.first, numbers.first + numbers.count);
+    };
+    CHECK(first("Uid") == std::vector<std::uint32_t>{1, 2, 3, 4});
+    CHECK(first("NSpid") == std::vector<std::uint32_t>{100, 7});
+    CHECK(first("TracerPid") == std::vector<std::uint32_t>{0});
+    CHECK(status_numbers("Groups:\t1 2 3 4 5 6\n", "Groups").count == 6);
+    for (const char* none : {"Name:\t7\n", "Uid:\t1x\t2\n", "Uid:\t99999999999\n", "Uid:", ""}) {
+        CHECK(status_numbers(none, "Uid").count == 0);
+    }
 }
 
 TEST_CASE("services and containers in /proc/PID/cgroup") {

@@ -87,6 +87,36 @@ TEST_CASE("a host is written in its shortest form") {
 #endif
 }
 
+TEST_CASE("an endpoint can be a path") {
+    const Endpoint file = Endpoint::path("/run/my.sock");
+    const Endpoint name = Endpoint::path("@my");
+    CHECK(file.path() == "/run/my.sock");
+    CHECK(file.host().empty());
+    CHECK(file.port() == 0);
+    CHECK(file.transport() == Transport::tcp);
+    CHECK(to_string(file) == "unix:/run/my.sock");
+    CHECK(to_string(name) == "unix:@my");
+    CHECK(Endpoint(80).path().empty());
+    CHECK(Endpoint::parse("unix:/run/my.sock") == file);
+    CHECK(Endpoint::parse("unix:@my") == name);
+    CHECK_FALSE(Endpoint::parse("unix:"));
+    CHECK_FALSE(Endpoint::parse("/run/my.sock"));
+    CHECK(file != Endpoint::path("/run/my.soc"));
+    CHECK(file != Endpoint::path("/run/my.sock", Transport::udp));
+    CHECK(file != Endpoint(0));
+    CHECK(conflicts(file, Endpoint::path("/run/my.sock", Transport::udp))); // one file, whatever is sent through it
+    CHECK(conflicts(name, name));
+    CHECK_FALSE(conflicts(name, Endpoint::path("@my", Transport::udp)));
+    CHECK_FALSE(conflicts(file, Endpoint::path("/run/my.soc")));
+    CHECK_FALSE(conflicts(file, Endpoint(80)));
+    CHECK_FALSE(conflicts(Endpoint(80), file));
+    CHECK(Endpoint::path(std::string(107, 'x')).path().size() == 107);
+    for (const std::string& bad : {std::string(), std::string(108, 'x'), std::string("/a\0b", 4)}) {
+        CHECK_THROWS_AS(Endpoint::path(bad), std::invalid_argument);
+    }
+    CHECK_THROWS_WITH(Endpoint::path(std::string(108, 'x')), has_text("1 to 107 bytes"));
+}
+
 TEST_CASE("endpoints are read from text") {
     CHECK(Endpoint::parse("127.0.0.1:80") == Endpoint("127.0.0.1", 80));
     CHECK(Endpoint::parse("[::1]:8080") == Endpoint("::1", 8080));
@@ -161,8 +191,9 @@ TEST_CASE("every enum has its words") {
                                "live_connection",
                                "taken_again",
                                "this_process",
-                               "reserved_port"};
-    for (std::size_t i = 0; i < 9; ++i) { CHECK(to_string(static_cast<Obstacle>(i)) == obstacles[i]); }
+                               "reserved_port",
+                               "file_in_the_way"};
+    for (std::size_t i = 0; i < 10; ++i) { CHECK(to_string(static_cast<Obstacle>(i)) == obstacles[i]); }
     CHECK(to_string(static_cast<Fate>(99)) == "unknown");
 }
 

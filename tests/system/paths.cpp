@@ -1,0 +1,449 @@
+// Unix domain sockets: files that nobody has any more, and those that somebody has.
+
+#include "real.hpp"
+
+#include <fcntl.h>
+#include <fstream>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <thread>
+
+namespace {
+
+int open_at(const Endpoint& endpoint, bool then_connect) {
+    const std::string path = endpoint.path();
+    sockaddr_un local{};
+    local.sun_family = AF_UNIX;
+    path.copy(local.sun_path, sizeof local.sun_path - 1);
+    const bool abstract = path[0] == '@';
+    if (abstract) { local.sun_path[0] = '\0'; }
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
+    const bool datagram = endpoint.transport() == Transport::udp;
+    const int fd = socket(AF_UNIX, (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const auto* const address = reinterpret_cast<const sockaddr*>(&local);
+    if (then_connect ? connect(fd, address, size) == 0
+                     : bind(fd, address, size) == 0 && (datagram || listen(fd, 16) == 0)) {
+        return fd;
+    }
+    const int error = errno;
+    close(fd);
+    throw std::system_error(error, std::system_category());
+}
+
+// What a daemon does: it leaves its file behind.
+struct PathServer {
+    int fd = -1;
+    int starts = 0;
+    void start(const Endpoint& endpoint) {
+        ++starts;
+        fd = open_at(endpoint, false);
+    }
+    ~PathServer() { close(fd); }
+};
+
+bool answers(const Endpoint& endpoint) {
+    try {
+        close(open_at(endpoint, true));
+        return true;
+    } catch (const std::system_error&) { return false; }
+}
+
+template <class Killer = TerminateThenKill> Started start_on(const Endpoint& endpoint, Killer killer = Killer()) {
+    Started result;
+    PathServer server;
+    RetryOnAddrInUse retry{server, SystemProbe{}, killer, NoLog{}};
+    try {
+        retry.start(endpoint);
+        result.serves = answers(endpoint);
+    } catch (const std::system_error& error) { REQUIRE(error.code() == std::errc::address_in_use); }
+    result.starts = server.starts;
+    result.recovery = retry.recovery();
+    INFO(describe(result.recovery));
+    return result;
+}
+
+std::string word(const std::string& what, const Endpoint& endpoint) { return what + '=' + to_string(endpoint); }
+
+// The file of a server that was killed.
+void leave_stale(const Endpoint& endpoint) {
+    Helper dead({word(endpoint.transport() == Transport::udp ? "udp" : "listen", endpoint)});
+    dead.process().signal(SIGKILL);
+    REQUIRE(dead.process().exits_within(5000));
+}
+
+ino_t file_number(const std::string& path) {
+    struct stat file {};
+    return lstat(path.c_str(), &file) == 0 ? file.st_ino : 0;
+}
+
+// Where only root may write, and everybody may look.
+class PublicDirectory : public Directory {
+public:
+    PublicDirectory() { chmod(path().c_str(), 0755); }
+};
+
+std::size_t files_in(const std::string& directory) {
+    std::size_t count = 0;
+    for (const auto& file : std::filesystem::directory_iterator(directory)) {
+        static_cast<void>(file);
+        ++count;
+    }
+    return count;
+}
+
+} // namespace
+
+TEST_CASE("a socket file that nobody has open is removed") {
+    const Directory own;
+    for (const Transport transport : {Transport::tcp, Transport::udp}) {
+        const Endpoint here = Endpoint::path(own.path() + "/socket", transport);
+        leave_stale(here);
+        const Started started = start_on(here);
+        CHECK(started.serves);
+        CHECK(started.starts == 2);
+        CHECK(started.fate() == Fate::released);
+        CHECK(started.pid() == 0);
+        CHECK_THAT(describe(started.recovery), has_text("/socket, which nobody has open, was removed after "));
+        CHECK(files_in(own.path()) == 1);
+        std::filesystem::remove(here.path());
+    }
+}
+
+TEST_CASE("a listener on a path leaves when asked, and its file goes with it") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    SECTION("that was not removed by it") {
+        Helper holder({word("listen", here)});
+        const Started started = start_on(here);
+        CHECK(started.serves);
+        REQUIRE(started.recovery.evictions.size() == 2);
+        CHECK(started.fate(0) == Fate::exited);
+        CHECK(started.pid(0) == holder.pid());
+        CHECK(started.recovery.evictions[0].holder.socket == here);
+        CHECK(started.fate(1) == Fate::released);
+        CHECK_FALSE(holder.alive());
+    }
+    SECTION("that ignores SIGTERM and is forced") {
+        Helper holder({"ignore-term", word("listen", here)});
+        const Started started = start_on(here, TerminateThenKill{milliseconds(10)});
+        CHECK(started.serves);
+        CHECK(started.fate(0) == Fate::killed);
+    }
+    SECTION("that three processes share") {
+        Helper holder({word("listen", here), "fork=2"});
+        const Started started = start_on(here);
+        CHECK(started.serves);
+        CHECK(started.recovery.evictions.size() == 4);
+    }
+    SECTION("that is bound and does not listen yet, and refuses a connect as a dead one does") {
+        Helper holder({word("bind", here)});
+        const Started started = start_on(here);
+        CHECK(started.serves);
+        CHECK(started.recovery.evictions[0].holder.state == State::bound);
+        CHECK_FALSE(holder.alive());
+    }
+    SECTION("that takes datagrams, where a stream is wanted") {
+        Helper holder({word("udp", here)});
+        CHECK(start_on(here).serves);
+        CHECK_FALSE(holder.alive());
+    }
+    SECTION("whose backlog is full") {
+        Helper holder({"backlog=0", word("listen", here)});
+        const int waiting = open_at(here, true);
+        CHECK_FALSE(answers(here)); // EAGAIN
+        CHECK(start_on(here).serves);
+        CHECK_FALSE(holder.alive());
+        close(waiting);
+    }
+    SECTION("by another spelling of the path") {
+        Helper holder({word("listen", here)});
+        CHECK(start_on(Endpoint::path(own.path() + "/./socket")).serves);
+        CHECK_FALSE(holder.alive());
+    }
+}
+
+TEST_CASE("an abstract name is free as soon as its holder is gone") {
+    const Endpoint here = Endpoint::path("@addr-in-use-" + std::to_string(getpid()));
+    const Endpoint datagrams = Endpoint::path(here.path(), Transport::udp);
+    Helper holder({word("listen", here)});
+    Helper other({word("udp", datagrams)});
+    const Started started = start_on(here);
+    CHECK(started.serves);
+    CHECK(started.recovery.evictions.size() == 1);
+    CHECK_FALSE(holder.alive());
+    CHECK(other.alive());
+}
+
+TEST_CASE("a file that is no socket is never touched, and the report says what it is") {
+    const Directory own;
+    const std::string path = own.path() + "/socket";
+    const Endpoint here = Endpoint::path(path);
+    const Endpoint elsewhere = Endpoint::path(own.path() + "/elsewhere");
+    std::string kind;
+    SECTION("a regular file") {
+        std::ofstream(path) << "precious";
+        kind = "the file ";
+    }
+    SECTION("a directory") {
+        std::filesystem::create_directory(path);
+        kind = "the directory ";
+    }
+    SECTION("a link to nothing") {
+        std::filesystem::create_symlink("nothing", path);
+        kind = "the link ";
+    }
+    SECTION("a link to a socket file that nobody has open") {
+        leave_stale(elsewhere);
+        std::filesystem::create_symlink(elsewhere.path(), path);
+        kind = "the link ";
+    }
+    SECTION("a named pipe") {
+        REQUIRE(mkfifo(path.c_str(), 0600) == 0);
+        kind = "the file ";
+    }
+    const ino_t number = file_number(path);
+    const std::size_t files = files_in(own.path());
+    const Started started = start_on(here);
+    CHECK_FALSE(started.serves);
+    CHECK(started.starts == 1);
+    CHECK(started.fate() == Fate::refused);
+    CHECK(started.recovery.obstacle == Obstacle::file_in_the_way);
+    CHECK_THAT(describe(started.recovery),
+               has_text(kind + path + ", which is no socket, was left alone: nothing but a socket is ever removed"));
+    CHECK(file_number(path) == number);
+    CHECK(files_in(own.path()) == files);
+}
+
+TEST_CASE("who holds what a link leads to is nobody's business") {
+    const Directory own;
+    const Endpoint real = Endpoint::path(own.path() + "/real");
+    Helper holder({word("listen", real)});
+    std::filesystem::create_symlink(real.path(), own.path() + "/link");
+    const Started started = start_on(Endpoint::path(own.path() + "/link"));
+    CHECK_FALSE(started.serves);
+    CHECK(started.recovery.obstacle == Obstacle::file_in_the_way);
+    CHECK(holder.alive());
+    CHECK(answers(real));
+}
+
+TEST_CASE("killers that end nobody remove nothing") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    leave_stale(here);
+    const auto check = [&](const Started& started) {
+        CHECK_FALSE(started.serves);
+        CHECK(started.recovery.obstacle == Obstacle::file_in_the_way);
+        CHECK(file_number(here.path()) != 0);
+    };
+    check(start_on(here, ReportOnly{}));
+    check(start_on(here, WaitForExit{}));
+    const auto never = [](const Holder& holder) {
+        CHECK(holder.pid != 0); // kill(0) would reach this very test
+        return Fate::survived;
+    };
+    check(start_on(here, never));
+}
+
+TEST_CASE("a rule about processes is not asked about a file that nobody has open") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    leave_stale(here);
+    CHECK(start_on(here, OnlyIf<SameExecutable>{}).serves);
+}
+
+TEST_CASE("a stranger on a path lives under a rule, and so does its file") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    Helper holder({word("listen", here)});
+    const Started started = start_on(here, OnlyIf<SameExecutable>{});
+    CHECK_FALSE(started.serves);
+    CHECK(started.fate() == Fate::refused);
+    CHECK(started.recovery.obstacle == Obstacle::refused_holder);
+    CHECK(holder.alive());
+    CHECK(answers(here));
+}
+
+TEST_CASE("a server that lost its file to another one lives") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    Helper without({word("listen", here)}); // its socket still has the name
+    std::filesystem::remove(here.path());
+    leave_stale(here);
+    const Started started = start_on(here);
+    CHECK(started.serves);
+    CHECK(started.recovery.evictions.size() == 1);
+    CHECK(without.alive());
+}
+
+TEST_CASE("a server that took the place meanwhile keeps its file") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    leave_stale(here);
+    struct stat stale {};
+    REQUIRE(lstat(here.path().c_str(), &stale) == 0);
+    std::filesystem::remove(here.path());
+    Helper faster({word("listen", here)});
+    const ino_t number = file_number(here.path());
+    Eviction eviction;
+    detail::os::remove_exactly(here.path().c_str(), stale, eviction);
+    CHECK(eviction.fate == Fate::survived);
+    CHECK_FALSE(eviction.error);
+    CHECK(file_number(here.path()) == number);
+    CHECK(answers(here));
+    CHECK(files_in(own.path()) == 1);
+}
+
+TEST_CASE("two that start at once on a stale file: one serves, and it keeps its file") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    for (int round = 0; round < 20; ++round) {
+        leave_stale(here);
+        PathServer servers[2];
+        int serving = 0;
+        std::thread threads[2];
+        bool good[2] = {};
+        for (int i = 0; i < 2; ++i) {
+            threads[i] = std::thread([&, i] {
+                RetryOnAddrInUse retry{servers[i], SystemProbe{}, TerminateThenKill{}, NoLog{}};
+                try {
+                    retry.start(here);
+                    good[i] = true;
+                } catch (const std::system_error&) {}
+            });
+        }
+        for (std::thread& thread : threads) { thread.join(); }
+        for (const bool is_good : good) { serving += is_good ? 1 : 0; }
+        CHECK(serving == 1);
+        CHECK(answers(here));
+        CHECK(files_in(own.path()) == 1);
+        std::filesystem::remove(here.path());
+    }
+}
+
+TEST_CASE("a file that we may not remove, or not even open, stays") {
+    NEEDS_ROOT();
+    const PublicDirectory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const auto as_nobody = [&] {
+        return in_child(65534, [&] {
+            const Started started = start_on(here);
+            return to_string(started.recovery.obstacle) + ' ' + std::to_string(started.starts) + ' ' +
+                   describe(started.recovery);
+        });
+    };
+    SECTION("the directory is not ours") {
+        leave_stale(here);
+        chmod(here.path().c_str(), 0777);
+        CHECK_THAT(as_nobody(), has_text("file_in_the_way 1 "));
+        CHECK_THAT(as_nobody(), has_text("may not be removed by us: Permission denied"));
+    }
+    SECTION("the socket is not ours") {
+        leave_stale(here);
+        chmod(here.path().c_str(), 0700);
+        CHECK_THAT(as_nobody(), has_text("invisible_holder 1 "));
+        CHECK_THAT(as_nobody(), has_text("its socket file may not be opened by us"));
+    }
+    SECTION("its server is not ours") {
+        Helper holder({word("listen", here)});
+        CHECK_THAT(as_nobody(), has_text("invisible_holder 1 "));
+        CHECK(holder.alive());
+    }
+    CHECK(file_number(here.path()) != 0);
+    CHECK(files_in(own.path()) == 1);
+}
+
+TEST_CASE("a server in another network namespace is reached by its path, and lives") {
+    NEEDS_ROOT();
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    for (const std::string backlog : {"backlog=16", "backlog=0"}) {
+        std::filesystem::remove(here.path());
+        Helper holder({"new-network", backlog, word("listen", here)});
+        const int waiting = open_at(here, true);
+        const Started started = start_on(here);
+        CHECK_FALSE(started.serves);
+        CHECK(started.recovery.obstacle == Obstacle::invisible_holder);
+        CHECK(holder.alive());
+        CHECK(file_number(here.path()) != 0);
+        close(waiting);
+    }
+}
+
+TEST_CASE("a server that finishes its connections keeps the file under them") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    Helper holder({"release-on-term", word("listen", here)});
+    const int client = open_at(here, true);
+    holder.accept();
+    const Started started = start_on(here);
+    CHECK_FALSE(started.serves);
+    CHECK(started.fate() == Fate::released);
+    CHECK(started.recovery.obstacle == Obstacle::live_connection);
+    CHECK(holder.alive());
+    close(client);
+}
+
+TEST_CASE("we do not end ourselves for a path") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    PathServer first;
+    first.start(here);
+    const Started started = start_on(here);
+    CHECK_FALSE(started.serves);
+    CHECK(started.recovery.obstacle == Obstacle::this_process);
+    CHECK(answers(here));
+}
+
+TEST_CASE("a server that never reports the failure has its path cleared before") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    int starts = 0;
+    PathServer server;
+    const auto start = [&](const Endpoint& endpoint) {
+        ++starts;
+        try {
+            server.start(endpoint);
+        } catch (const std::system_error&) {}
+    };
+    RetryOnAddrInUse retry{Preflight{start}, SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    SECTION("of a stale file") {
+        leave_stale(here);
+        retry.start(here);
+        CHECK(retry.recovery().evictions.size() == 1);
+    }
+    SECTION("of a listener") {
+        Helper holder({word("listen", here)});
+        retry.start(here);
+        CHECK(retry.recovery().evictions.size() == 2);
+    }
+    SECTION("of nothing") {
+        retry.start(here);
+        CHECK(retry.recovery().evictions.empty());
+    }
+    CHECK(starts == 1);
+    CHECK(answers(here));
+}
+
+TEST_CASE("a path is freed without a server") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    leave_stale(here);
+    const Recovery recovery = free_address(here, SystemProbe{}, TerminateThenKill{}, NoLog{});
+    CHECK(recovery.obstacle == Obstacle::none);
+    CHECK(recovery.evictions.size() == 1);
+    CHECK(file_number(here.path()) == 0);
+    CHECK(free_address(here, SystemProbe{}, TerminateThenKill{}, NoLog{}).evictions.empty());
+}
+
+TEST_CASE("a server that takes a port is not started on a path") {
+    TcpServer server("127.0.0.1");
+    RetryOnAddrInUse retry{server, SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    CHECK_THROWS_AS(retry.start(Endpoint::path("/tmp/socket")), std::invalid_argument);
+    CHECK(server.starts == 0);
+}
+
+TEST_CASE("lsof cannot tell who has a path, and says so") {
+    std::error_code error;
+    CHECK(LsofProbe{}(Endpoint::path("/tmp/socket"), error).empty());
+    CHECK(error == std::errc::function_not_supported);
+}
