@@ -2,7 +2,7 @@
 // order:
 //
 //   reuseport                             for the sockets that follow
-//   listen=HOST:PORT bind=HOST:PORT udp=HOST:PORT
+//   listen=HOST:PORT bind=HOST:PORT udp=HOST:PORT listen=unix:PATH
 //   ignore-term release-on-term           what to do on SIGTERM: nothing; close the sockets and go on
 //   descriptors=N  fork=N                 holds that many; has that many children, which share everything
 //
@@ -12,6 +12,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -44,6 +45,15 @@ int main(int argc, char** argv) {
         const std::string value = word.substr(word.find('=') + 1);
         if (name == "reuseport") {
             reuse_port = 1;
+        } else if (name == "listen" && value.substr(0, 5) == "unix:") {
+            sockaddr_un local{};
+            local.sun_family = AF_UNIX;
+            value.copy(local.sun_path, sizeof local.sun_path - 1, 5);
+            const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+            if (bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) != 0 || listen(fd, 16) != 0) {
+                fail(argv[i]);
+            }
+            port = 1;
         } else if (name == "listen" || name == "bind" || name == "udp") {
             const std::string host = value.substr(0, value.rfind(':'));
             const bool v6 = host.find(':') != std::string::npos;

@@ -289,7 +289,75 @@ TEST_CASE("another user's holder is reported and lives") {
     CHECK(holder.alive());
 }
 
+TEST_CASE("nobody is ended for a path here, and where the system shows that nobody has it its file is removed") {
+    char directory[] = "/tmp/addr-in-use-XXXXXX";
+    REQUIRE(mkdtemp(directory) != nullptr);
+    const std::string path = std::string(directory) + "/socket";
+    const Endpoint here = Endpoint::path(path);
+    const auto exists = [&] {
+        struct stat file {};
+        return lstat(path.c_str(), &file) == 0;
+    };
+    {
+        const Stranger holder({"listen=" + to_string(here)});
+        const Recovery recovery = free_it(here);
+        CHECK(holder.alive());
+        CHECK(exists());
+        if (!by_lsof) {
+            CHECK(recovery.obstacle == Obstacle::invisible_holder);
+            CHECK_THAT(describe(recovery),
+                       has_text("perhaps ") && has_text("(pid " + std::to_string(holder.pid) + ')'));
+        }
+    }
+    const Recovery recovery = free_it(here);
+    if (by_lsof) {
+        CHECK(recovery.error == std::errc::function_not_supported);
+        CHECK(exists());
+        unlink(path.c_str());
+    } else {
+        CHECK(recovery.evictions.at(0).fate == Fate::released);
+        CHECK(recovery.obstacle == Obstacle::none);
+        CHECK_FALSE(exists());
+    }
+    REQUIRE(symlink("nothing", path.c_str()) == 0);
+    CHECK(free_it(here).obstacle == (by_lsof ? Obstacle::none : Obstacle::file_in_the_way));
+    CHECK(exists());
+    unlink(path.c_str());
+    rmdir(directory);
+}
+
+TEST_CASE("connections cannot be destroyed here, and the report says so") {
+    const Stranger holder({"listen=" + at("127.0.0.1")});
+    TcpServer server("127.0.0.1");
+    TerminateThenKill killer;
+    killer.destroy_lingering = true;
+    const Recovery recovery = start(server, Endpoint("127.0.0.1", holder.port), killer);
+    CHECK(server.running());
+    CHECK_THAT(describe(recovery), has_text("only Linux can destroy it"));
+}
+
 #if defined(REGION_MACOS)
+TEST_CASE("another user's socket file is nobody's to remove where its processes cannot be seen") {
+    if (geteuid() != 0) { SKIP_HERE("needs root"); }
+    char directory[] = "/tmp/addr-in-use-XXXXXX";
+    REQUIRE(mkdtemp(directory) != nullptr);
+    chmod(directory, 0777);
+    const std::string path = std::string(directory) + "/socket";
+    { const Stranger dead({"listen=unix:" + path}); }
+    chmod(path.c_str(), 0777);
+    const pid_t child = fork();
+    if (child == 0) {
+        if (setuid(65534) != 0) { _exit(99); }
+        const bool good = free_it(Endpoint::path(path)).obstacle == Obstacle::invisible_holder;
+        _exit(good && access(path.c_str(), F_OK) == 0 ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    CHECK(status == 0);
+    unlink(path.c_str());
+    rmdir(directory);
+}
+
 TEST_CASE("a process that ends between two looks is no holder") {
     const Stranger holder({"listen=" + at("127.0.0.1")});
     standin.vanishes = static_cast<int>(holder.pid);

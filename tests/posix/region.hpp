@@ -46,9 +46,11 @@
 #    undef __linux__
 #    if defined(REGION_MACOS)
 #        define __APPLE__ 1
+#        define st_mtimespec st_mtim
 #    endif
 #    include <retry_on_addr_in_use.hpp>
 #    undef __APPLE__
+#    undef st_mtimespec
 #    pragma pop_macro("__linux__")
 #else
 #    include <retry_on_addr_in_use.hpp>

@@ -135,7 +135,15 @@ int describe(int pid, int fd, socket_fdinfo& info) {
     tcp_info tcp{};
     size = sizeof tcp;
     getsockopt(copy, IPPROTO_TCP, TCP_INFO, &tcp, &size);
+    sockaddr_un path{};
+    size = sizeof path;
+    getsockname(copy, reinterpret_cast<sockaddr*>(&path), &size);
     close(copy);
+    if (path.sun_family == AF_UNIX) {
+        info.psi.soi_kind = SOCKINFO_UN;
+        std::memcpy(info.psi.soi_proto.pri_un.unsi_addr.ua_sun.sun_path, path.sun_path, sizeof path.sun_path - 5);
+        return static_cast<int>(sizeof info);
+    }
 
     const bool v6 = local.sin6_family == AF_INET6;
     info.psi.soi_so = file.st_ino;

@@ -1,5 +1,5 @@
-// Real programs as holders: nginx, Python, Node, Java, systemd-socket-activate. What is not installed is skipped by
-// name.
+// Real programs as holders: nginx, Python, Node, Java, systemd-socket-activate, and on a path dbus-daemon, PostgreSQL
+// and nginx. What is not installed is skipped by name.
 
 #include "real.hpp"
 
@@ -7,13 +7,14 @@
 #include <fstream>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 namespace {
 
 // Starts a program as a stranger's, and waits until it accepts connections on the port.
 class RealServer {
 public:
-    RealServer(std::vector<std::string> words, std::uint16_t port) : port_(port) {
+    RealServer(std::vector<std::string> words, const Endpoint& endpoint, uid_t user = 0) {
         std::vector<char*> arguments;
         for (std::string& word : words) { arguments.push_back(word.data()); }
         arguments.push_back(nullptr);
@@ -28,6 +29,7 @@ public:
             }
             const int nothing = ::open("/dev/null", O_RDWR);
             for (int fd = 0; fd < 3; ++fd) { ::dup2(nothing, fd); }
+            if (user != 0 && (::setresgid(user, user, user) != 0 || ::setresuid(user, user, user) != 0)) { ::_exit(1); }
             ::execvp(arguments[0], arguments.data());
             ::_exit(127);
         }
@@ -37,12 +39,11 @@ public:
         ::close(pids[1]);
         ::waitpid(parent, nullptr, 0);
         process_ = std::make_unique<KnownProcess>(pid);
-        while (!detail::os::held(Endpoint("127.0.0.1", port))) { REQUIRE_FALSE(process_->exits_within(5)); }
+        while (!detail::os::held(endpoint)) { REQUIRE_FALSE(process_->exits_within(5)); }
     }
     [[nodiscard]] const KnownProcess& process() const { return *process_; }
 
 private:
-    std::uint16_t port_;
     std::unique_ptr<KnownProcess> process_;
 };
 
@@ -62,6 +63,33 @@ bool installed(const char* program) {
 
 void write_file(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
+std::string nginx_configuration(const std::string& directory, const std::string& address) {
+    return "daemon off; worker_processes 3; pid " + directory + "/pid; error_log " + directory +
+           "/log; events {} http { access_log off; client_body_temp_path " + directory + "; proxy_temp_path " +
+           directory + "/p; fastcgi_temp_path " + directory + "/f; uwsgi_temp_path " + directory +
+           "/u; scgi_temp_path " + directory + "/s; server { listen " + address + "; } }";
+}
+
+// A server that takes a path; true when it listens.
+bool listen_on(const Endpoint& endpoint) {
+    sockaddr_un local{};
+    local.sun_family = AF_UNIX;
+    endpoint.path().copy(local.sun_path, sizeof local.sun_path - 1);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool good = bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) == 0 && listen(fd, 1) == 0;
+    const int error = errno;
+    close(fd);
+    errno = error;
+    return good;
+}
+
+Recovery start_on(const Endpoint& endpoint, bool& serves) {
+    RetryOnAddrInUse retry{listen_on, SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    serves = retry.start(endpoint);
+    INFO(describe(retry.recovery()));
+    return retry.recovery();
+}
+
 } // namespace
 
 TEST_CASE("nginx with its master and workers, at rest and in the middle of a reload") {
@@ -70,13 +98,8 @@ TEST_CASE("nginx with its master and workers, at rest and in the middle of a rel
         const std::uint16_t port = unused_port();
         Directory own;
         const std::string& directory = own.path();
-        write_file(directory + "/nginx.conf",
-                   "daemon off; worker_processes 3; pid " + directory + "/pid; error_log " + directory +
-                       "/log; events {} http { access_log off; client_body_temp_path " + directory +
-                       "; proxy_temp_path " + directory + "/p; fastcgi_temp_path " + directory +
-                       "/f; uwsgi_temp_path " + directory + "/u; scgi_temp_path " + directory +
-                       "/s; server { listen 127.0.0.1:" + std::to_string(port) + "; } }");
-        RealServer nginx({"/usr/sbin/nginx", "-c", directory + "/nginx.conf"}, port);
+        write_file(directory + "/nginx.conf", nginx_configuration(directory, "127.0.0.1:" + std::to_string(port)));
+        RealServer nginx({"/usr/sbin/nginx", "-c", directory + "/nginx.conf"}, Endpoint("127.0.0.1", port));
         const Endpoint here("127.0.0.1", port);
         std::error_code error;
         while (SystemProbe{}(here, error).size() < 4) {
@@ -101,14 +124,16 @@ TEST_CASE("servers of Python, Node and Java leave when asked") {
     SECTION("Python") {
         NEEDS("python3");
         const std::uint16_t port = unused_port();
-        RealServer server({"python3", "-m", "http.server", "--bind", "127.0.0.1", std::to_string(port)}, port);
+        RealServer server({"python3", "-m", "http.server", "--bind", "127.0.0.1", std::to_string(port)},
+                          Endpoint("127.0.0.1", port));
         CHECK(start_at("127.0.0.1", port).fate() == Fate::exited);
     }
     SECTION("Node") {
         NEEDS("node");
         const std::uint16_t port = unused_port();
         RealServer server(
-            {"node", "-e", "require('http').createServer().listen(" + std::to_string(port) + ", '127.0.0.1')"}, port);
+            {"node", "-e", "require('http').createServer().listen(" + std::to_string(port) + ", '127.0.0.1')"},
+            Endpoint("127.0.0.1", port));
         CHECK(start_at("127.0.0.1", port).fate() == Fate::exited);
     }
     SECTION("Java, which listens on a dual-stack address") {
@@ -119,7 +144,7 @@ TEST_CASE("servers of Python, Node and Java leave when asked") {
         write_file(directory + "/Main.java",
                    "public class Main { public static void main(String[] a) throws Exception {"
                    " new java.net.ServerSocket(Integer.parseInt(a[0])).accept(); } }");
-        RealServer server({"java", directory + "/Main.java", std::to_string(port)}, port);
+        RealServer server({"java", directory + "/Main.java", std::to_string(port)}, Endpoint("127.0.0.1", port));
         const Started started = start_at("127.0.0.1", port);
         CHECK(started.serves);
         CHECK(started.fate() == Fate::exited);
@@ -129,9 +154,90 @@ TEST_CASE("servers of Python, Node and Java leave when asked") {
 TEST_CASE("a socket that is held for a service to come is left to its unit") {
     NEEDS("systemd-socket-activate");
     const std::uint16_t port = unused_port();
-    RealServer server({"systemd-socket-activate", "-l", "127.0.0.1:" + std::to_string(port), "/bin/cat"}, port);
+    RealServer server({"systemd-socket-activate", "-l", "127.0.0.1:" + std::to_string(port), "/bin/cat"},
+                      Endpoint("127.0.0.1", port));
     const Started started = start_at("127.0.0.1", port);
     CHECK_FALSE(started.serves);
     CHECK_THAT(started.reason(), has_text("systemctl stop NAME.socket"));
     CHECK(server.process().alive());
+}
+
+TEST_CASE("nginx on a path leaves when asked, and killed it leaves a file that is removed") {
+    NEEDS("nginx");
+    Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/nginx.sock");
+    write_file(own.path() + "/nginx.conf", nginx_configuration(own.path(), to_string(here)));
+    bool serves = false;
+    for (const bool killed : {false, true}) {
+        std::filesystem::remove(here.path());
+        RealServer nginx({"/usr/sbin/nginx", "-c", own.path() + "/nginx.conf"}, here);
+        std::error_code error;
+        std::vector<Holder> holders;
+        while ((holders = SystemProbe{}(here, error)).size() < 4) { REQUIRE(nginx.process().alive()); }
+        if (killed) { // the master with all its workers
+            std::vector<std::unique_ptr<KnownProcess>> all;
+            for (const Holder& holder : holders) {
+                all.push_back(std::make_unique<KnownProcess>(static_cast<pid_t>(holder.pid)));
+            }
+            for (const auto& process : all) { process->signal(SIGKILL); }
+            for (const auto& process : all) { REQUIRE(process->exits_within(5000)); }
+            REQUIRE(std::filesystem::is_socket(here.path()));
+        }
+        const Recovery recovery = start_on(here, serves);
+        CHECK(serves);
+        CHECK(recovery.evictions.size() == (killed ? 1U : recovery.evictions.size()));
+        CHECK(recovery.evictions.size() >= (killed ? 1U : 4U));
+        CHECK(nginx.process().exits_within(5000));
+    }
+}
+
+TEST_CASE("a message bus is a person's session and lives, and what it leaves when it is killed is removed") {
+    NEEDS("dbus-daemon");
+    Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/bus");
+    bool serves = false;
+    RealServer bus({"dbus-daemon", "--session", "--nofork", "--address=unix:path=" + here.path()}, here);
+    const Recovery refused = start_on(here, serves);
+    CHECK_FALSE(serves);
+    REQUIRE(refused.evictions.size() == 1);
+    CHECK_THAT(refused.evictions[0].reason, has_text("a person works in it"));
+    CHECK(bus.process().alive());
+    bus.process().signal(SIGKILL);
+    REQUIRE(bus.process().exits_within(5000));
+    const Recovery removed = start_on(here, serves);
+    CHECK(serves);
+    REQUIRE(removed.evictions.size() == 1);
+    CHECK(removed.evictions[0].fate == Fate::released);
+}
+
+TEST_CASE("PostgreSQL on a path leaves when asked, and killed it leaves a file that is removed") {
+    NEEDS_ROOT(); // to be another user, as it demands
+    const char* const programs = "/usr/lib/postgresql/15/bin";
+    if (::access(programs, X_OK) != 0) { SKIP_HERE("needs PostgreSQL 15"); }
+    constexpr uid_t nobody = 65534;
+    Directory own;
+    REQUIRE(::chown(own.path().c_str(), nobody, nobody) == 0);
+    const std::string data = own.path() + "/data";
+    const Endpoint here = Endpoint::path(own.path() + "/.s.PGSQL.5432");
+    in_child(nobody, [&] {
+        return std::to_string(
+            std::system((std::string(programs) + "/initdb -N -D " + data + " >/dev/null 2>&1").c_str()));
+    });
+    bool serves = false;
+    for (const bool killed : {false, true}) {
+        std::filesystem::remove(here.path());
+        std::filesystem::remove(here.path() + ".lock");
+        std::filesystem::remove(data + "/postmaster.pid");
+        RealServer server({std::string(programs) + "/postgres", "-D", data, "-k", own.path(), "-h", ""}, here, nobody);
+        if (killed) {
+            server.process().signal(SIGKILL);
+            REQUIRE(server.process().exits_within(5000));
+            while (detail::os::held(here)) {} // its helpers notice, and leave
+            REQUIRE(std::filesystem::is_socket(here.path()));
+        }
+        const Recovery recovery = start_on(here, serves);
+        CHECK(serves);
+        CHECK(recovery.evictions.back().fate == (killed ? Fate::released : Fate::exited));
+        CHECK(server.process().exits_within(5000));
+    }
 }
