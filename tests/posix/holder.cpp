@@ -2,7 +2,7 @@
 // order:
 //
 //   reuseport                             for the sockets that follow
-//   listen=HOST:PORT bind=HOST:PORT udp=HOST:PORT listen=unix:PATH
+//   listen=HOST:PORT bind=HOST:PORT udp=HOST:PORT listen=unix:PATH bind=unix:PATH
 //   ignore-term release-on-term           what to do on SIGTERM: nothing; close the sockets and go on
 //   descriptors=N  fork=N                 holds that many; has that many children, which share everything
 //
@@ -45,12 +45,13 @@ int main(int argc, char** argv) {
         const std::string value = word.substr(word.find('=') + 1);
         if (name == "reuseport") {
             reuse_port = 1;
-        } else if (name == "listen" && value.substr(0, 5) == "unix:") {
+        } else if (value.substr(0, 5) == "unix:") {
             sockaddr_un local{};
             local.sun_family = AF_UNIX;
             value.copy(local.sun_path, sizeof local.sun_path - 1, 5);
             const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-            if (bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) != 0 || listen(fd, 16) != 0) {
+            if (bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) != 0 ||
+                (name == "listen" && listen(fd, 16) != 0)) {
                 fail(argv[i]);
             }
             port = 1;

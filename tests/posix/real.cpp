@@ -298,8 +298,9 @@ TEST_CASE("nobody is ended for a path here, and where the system shows that nobo
         struct stat file {};
         return lstat(path.c_str(), &file) == 0;
     };
-    {
-        const Stranger holder({"listen=" + to_string(here)});
+    for (const std::string what : {"listen=", "bind="}) { // one that is only bound refuses a connect as a dead one does
+        unlink(path.c_str());
+        const Stranger holder({what + to_string(here)});
         const Recovery recovery = free_it(here);
         CHECK(holder.alive());
         CHECK(exists());

@@ -343,20 +343,28 @@ struct Lingering {
     bool destroy = true;
     bool with_right = true;
     std::string host = "127.0.0.1";
+    bool dead = true; // before the start, or ended by it
 };
 
-// A server without SO_REUSEADDR is killed while it has a client, in a network of its own; what the next start comes to.
+// A server without SO_REUSEADDR is killed while it has a client, in a network of its own, and so is one on another
+// address of that port; what the next start comes to.
 std::string after_a_crash(const Lingering& what) {
     return in_child(0, [&] {
         if (unshare(CLONE_NEWNET) != 0 || !loopback_up()) { return std::string("unshare"); }
         Helper holder({"listen=127.0.0.1:0"});
         Helper client({"connect=127.0.0.1:" + std::to_string(holder.port())});
         holder.accept();
-        Helper neighbour({"listen=127.0.0.2:" + std::to_string(holder.port())});
-        Helper other({"connect=127.0.0.2:" + std::to_string(holder.port())});
+        Helper elsewhere({"listen=127.0.0.3:" + std::to_string(holder.port())});
+        Helper its_client({"connect=127.0.0.3:" + std::to_string(holder.port())});
+        elsewhere.accept();
+        const std::string beside = what.host.empty() ? "127.0.0.2:0" : "127.0.0.2:" + std::to_string(holder.port());
+        Helper neighbour({"listen=" + beside});
+        Helper other({"connect=127.0.0.2:" + std::to_string(neighbour.port())});
         neighbour.accept();
-        holder.process().signal(SIGKILL);
-        if (!holder.process().exits_within(5000)) { return std::string("kill"); }
+        elsewhere.process().signal(SIGKILL);
+        if (!elsewhere.process().exits_within(5000)) { return std::string("kill"); }
+        if (what.dead) { holder.process().signal(SIGKILL); }
+        if (what.dead && !holder.process().exits_within(5000)) { return std::string("kill"); }
         if (!what.with_right && !become(65534)) { return std::string("setuid"); }
         TerminateThenKill killer;
         killer.destroy_lingering = what.destroy;
@@ -375,6 +383,7 @@ TEST_CASE("connections that a dead server left are destroyed on demand") {
     CHECK_THAT(outcome, has_text("served 2 none 0=released: "));
     CHECK_THAT(outcome, has_text("what is left of 1 connections was removed after "));
     CHECK_THAT(outcome, has_text(" all alive"));
+    CHECK_THAT(after_a_crash({true, true, "127.0.0.1", false}), has_text("=exited 0=released: "));
 }
 
 TEST_CASE("to destroy connections takes CAP_NET_ADMIN, and the report says so") {
@@ -388,7 +397,8 @@ TEST_CASE("to destroy connections takes CAP_NET_ADMIN, and the report says so") 
 TEST_CASE("connections are destroyed only where the start said which address it wants") {
     NEEDS_ROOT();
     const std::string outcome = after_a_crash({true, true, ""});
-    CHECK_THAT(outcome, has_text("failed "));
+    CHECK_THAT(outcome, has_text("failed 2 lingering_connections 0=refused: "));
+    CHECK_THAT(outcome, has_text("what is left of 2 connections was left alone: "));
     CHECK_THAT(outcome, has_text("name the host"));
     CHECK_THAT(outcome, has_text(" all alive"));
 }

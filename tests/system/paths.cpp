@@ -172,6 +172,10 @@ TEST_CASE("an abstract name is free as soon as its holder is gone") {
     CHECK(started.recovery.evictions.size() == 1);
     CHECK_FALSE(holder.alive());
     CHECK(other.alive());
+    Helper stream({word("listen", here)});
+    CHECK(start_on(datagrams).serves);
+    CHECK_FALSE(other.alive());
+    CHECK(stream.alive());
 }
 
 TEST_CASE("a file that is no socket is never touched, and the report says what it is") {
@@ -233,6 +237,7 @@ TEST_CASE("killers that end nobody remove nothing") {
     const auto check = [&](const Started& started) {
         CHECK_FALSE(started.serves);
         CHECK(started.recovery.obstacle == Obstacle::file_in_the_way);
+        CHECK(started.recovery.evictions.empty());
         CHECK(file_number(here.path()) != 0);
     };
     check(start_on(here, ReportOnly{}));
