@@ -340,11 +340,13 @@ template <class Server> AskProbe(Server&&) -> AskProbe<Server>;
 
 // Asks the system itself: no program is run. Linux: NETLINK_SOCK_DIAG and /proc (man 7 sock_diag, man 5 proc). macOS:
 // libproc (libproc.h), own processes only without root. Windows: GetExtendedTcpTable and GetExtendedUdpTable.
-// Elsewhere: lsof. Errors are those of the system.
+// Elsewhere: lsof. A path is looked up on Linux (unix_diag) by the number of its file; on macOS who has it is only
+// named, and elsewhere it is function_not_supported. Errors are those of the system.
 struct SystemProbe {
     [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
     // Listening TCP and unconnected UDP sockets only; about 60 us on Linux however many connections there are, a walk
-    // over all processes on macOS. False if it cannot be seen.
+    // over all processes on macOS. With a path: whether a socket that is open is behind it, not whether a file is
+    // there. False if it cannot be seen.
     [[nodiscard]] bool held(const Endpoint& endpoint) const;
 };
 
@@ -379,7 +381,8 @@ struct TerminateThenKill {
     // may lose the end of an answer that was still on its way. Live connections are never destroyed.
     bool destroy_lingering = false;
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
-    // Also removes the socket file of a Unix domain socket when nobody has it open any more. No other file is touched.
+    // Also removes the file of a Unix domain socket that nobody has open any more: known by its number, refused by a
+    // connect, twice, and moved aside before it is removed. No other file is touched. (tests/system/paths.cpp)
     [[nodiscard]] Eviction release(const Endpoint& endpoint) const;
 };
 
@@ -1767,6 +1770,9 @@ inline std::string obstacle_sentence(const Recovery& recovery) {
     case Obstacle::reserved_port: text = " The system keeps the port for itself."; break;
     case Obstacle::file_in_the_way: text = " A file without a process is at that path: look what it is."; break;
     }
+    if (Access::is_path(recovery.endpoint)) {
+        return text + (recovery.obstacle == Obstacle::invisible_holder ? " Look as root: lsof -U." : "");
+    }
     return text + filled_in(std::string(os::advice(recovery.obstacle)), "PORT", recovery.endpoint.port());
 }
 
@@ -1844,10 +1850,12 @@ public:
     // True if a (second) start is worth trying.
     bool run(Verdict verdict) {
         const std::vector<Holder> holders = look();
+        const bool is_path = Access::is_path(recovery_.endpoint); // where a file is in the way as well
         bool held_by_others = false;
         bool somebody = false;
         for (const Holder& holder : holders) {
-            held_by_others = held_by_others || (holds_address(holder) && holder.pid != os::self());
+            const bool in_the_way = holds_address(holder) || (is_path && holder.state == State::lingering);
+            held_by_others = held_by_others || (in_the_way && holder.pid != os::self());
             somebody = somebody || holder.state != State::lingering;
         }
         if (recovery_.error) {

@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
-need c++=g++ python3=python3 lsof=lsof ss=iproute2 fuser=psmisc valgrind=valgrind size=binutils \
+need c++=g++ python3=python3 lsof=lsof ss=iproute2 fuser=psmisc valgrind=valgrind size=binutils hyperfine=hyperfine \
     "/usr/include/benchmark/benchmark.h=libbenchmark-dev" npm=npm
 build=build/benchmark
 mkdir -p $build
@@ -15,7 +15,7 @@ one() {
     # shellcheck disable=SC2086 # a list of words
     c++ -std=c++17 $flags "$@" -o $build/"$name" -pthread
 }
-one posix_holder tests/posix/holder.cpp
+one recover tests/benchmark/recover.cpp
 one holder tests/helpers/holder.cpp
 one starter tests/helpers/starter.cpp
 one crowd tests/benchmark/crowd.cpp

@@ -8,7 +8,7 @@ import os
 import pathlib
 import platform
 import re
-import socket
+import shlex
 import statistics
 import subprocess
 import sys
@@ -55,14 +55,15 @@ def inside(names, port):
     return times
 
 
-def commands(*lines):
-    """Seconds of each command in each round, taken in turns."""
+def commands(*lines, prepare=()):
+    """Seconds of each command in each round, in three turns."""
     times = [[] for _ in lines]
-    for _ in range(ROUNDS):
-        for line, seconds in zip(lines, times):
-            begin = time.perf_counter()
-            subprocess.run(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
-            seconds.append(time.perf_counter() - begin)
+    for _ in range(3):
+        file = BUILD / "times.json"
+        subprocess.run(["hyperfine", "-N", "--warmup=1", f"--runs={ROUNDS // 3}", "--style=none", f"--export-json={file}", *prepare,
+                        *(shlex.join(map(str, line)) for line in lines)], check=True)
+        for seconds, result in zip(times, json.loads(file.read_text())["results"]):
+            seconds += result["times"]
     return times
 
 
@@ -104,41 +105,24 @@ def main():
 
 def recover_by_tools():
     """Whole commands from the failed bind to a bind that works; each with a holder of its own."""
-    def once(command):
-        holder = subprocess.Popen([BUILD / "posix_holder", "listen=127.0.0.1:0"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        port = int(holder.stdout.readline().split()[1])
-        begin = time.perf_counter()
-        subprocess.run([str(port) if word == "PORT" else str(word).replace("PORT", str(port)) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(1000):
-            with socket.socket() as server:
-                server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    server.bind(("127.0.0.1", port))
-                    break
-                except OSError:
-                    time.sleep(0.001)
-        seconds = time.perf_counter() - begin
-        holder.stdin.close()
-        holder.wait()
-        return seconds
     modules = BUILD / "node_modules/.bin"
     tools = {"library": [BUILD / "starter", "127.0.0.1", "PORT"], "`fuser -k`": ["fuser", "-k", "-TERM", "PORT/tcp"],
              "`lsof` and `kill`": ["sh", "-c", "kill $(lsof -t -iTCP:PORT -sTCP:LISTEN)"],
              "kill-port (npm)": [modules / "kill-port", "PORT"], "fkill-cli (npm)": [modules / "fkill", ":PORT"]}
     tools = {name: command for name, command in tools.items() if "npm" not in name or pathlib.Path(command[0]).exists()}
-    times = {name: [] for name in tools}
-    for _ in range(ROUNDS):
-        for name, command in tools.items():
-            times[name].append(once(command))
-    for name in list(tools)[1:]:
-        row("failed bind to listening again, as a command", name, ratio(times["library"], times[name]))
+    program, port = BUILD / "recover", BUILD / "port"
+    times = commands(*([program, "run", port, *command] for command in tools.values()), prepare=["--prepare", shlex.join([str(program), "hold", str(port)])])
+    for name, seconds in list(zip(tools, times))[1:]:
+        row("failed bind to listening again, as a command", name, ratio(times[0], seconds))
 
 
 def successful_start():
-    def instructions(program):
-        text = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", BUILD / program], stderr=subprocess.PIPE, text=True).stderr
+    def instructions(program, count):
+        text = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", BUILD / program, str(count)], stderr=subprocess.PIPE, text=True).stderr
         return int(re.search(r"Collected : (\d+)", text)[1])
-    per_call = (instructions("start_library") - instructions("start_bare")) / 100000
+    def per_start(program):  # without what the program costs to load
+        return (instructions(program, 200000) - instructions(program, 100000)) / 100000
+    per_call = per_start("start_library") - per_start("start_bare")
     row("a start that succeeds", "the bare call", f"{per_call:.0f} instructions more, with the clock read", "at most 40 and a clock read")
     def size(program):
         return int(output("size", BUILD / program).splitlines()[1].split()[0])

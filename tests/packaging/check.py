@@ -278,6 +278,22 @@ def include_cost(place):
     assert not included & heavy, included & heavy
 
 
+def start_cost(place):
+    """Instructions that the library adds to a start that succeeds."""
+    if shutil.which("valgrind") is None:
+        skip("valgrind")
+    def per_start(name, *flags):
+        program = place / name
+        run("g++", "-std=c++17", "-O2", "-I", ROOT / "include", *flags, ROOT / "tests/benchmark/start.cpp", "-o", program, "-pthread")
+        def instructions(count):
+            done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, str(count)], stderr=subprocess.PIPE, text=True)
+            return int(re.search(r"Collected : (\d+)", done.stderr)[1])
+        return (instructions(20000) - instructions(10000)) / 10000
+    more = per_start("library") - per_start("bare", "-DBARE")
+    print(f"{more} instructions more")
+    assert more <= 40 + 14, more  # 14 for the clock read that cannot be spared
+
+
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as directory:
         globals()[sys.argv[1]](pathlib.Path(directory))

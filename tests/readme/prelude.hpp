@@ -16,6 +16,7 @@ inline MyServer my_server;
 struct Library { // one that hides the failure
     void listen(const std::string& host, int port);
     bool bind(const std::string& host, int port);
+    bool listen_on(const char* path);
 };
 inline Library library;
 

@@ -429,6 +429,31 @@ TEST_CASE("a server that never reports the failure has its path cleared before")
     CHECK(answers(here));
 }
 
+TEST_CASE("a failure without a reason counts where a file is in the way") {
+    const Directory own;
+    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    PathServer server;
+    const auto start = [&](const Endpoint& endpoint) {
+        try {
+            server.start(endpoint);
+        } catch (const std::system_error&) { errno = 0; }
+        return server.fd >= 0;
+    };
+    RetryOnAddrInUse retry{AskProbe{start}, SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    leave_stale(here);
+    CHECK(retry.start(here));
+    CHECK(server.starts == 2);
+    std::filesystem::remove(here.path());
+    std::filesystem::create_directory(here.path());
+    server.fd = -1;
+    CHECK_FALSE(retry.start(here));
+    CHECK(retry.recovery().obstacle == Obstacle::file_in_the_way);
+    std::filesystem::remove(here.path());
+    CHECK_FALSE(retry.start(Endpoint::path(own.path() + "/missing/socket"))); // another reason
+    CHECK(retry.recovery().evictions.empty());
+    CHECK(retry.recovery().obstacle == Obstacle::none);
+}
+
 TEST_CASE("a path is freed without a server") {
     const Directory own;
     const Endpoint here = Endpoint::path(own.path() + "/socket");
