@@ -4,7 +4,8 @@
 
 For each kind of call and each time it is made (the first ones, the last ones, and some between), strace injects an error
 into one run of `starter` against a real holder. Whatever happens: no crash, no hang; a stranger on another address and a
-client of the holder live; and either the holder is gone and the server up, or it says why not.
+client of the holder live; and either the holder is gone and the server up, or it says why not. A socket file that nobody
+has open is removed or stays, whole; one that is somebody's, who may not be ended, always stays.
 """
 
 import collections
@@ -12,6 +13,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 # For each way to look: the words that choose it, and the errors of the calls that it makes.
 NATIVE = {
@@ -30,6 +32,21 @@ NATIVE = {
     "pidfd_send_signal": ["EPERM", "ESRCH", "ENOSYS"],
     "poll": ["EINTR", "ENOMEM"],
     "uname": ["EFAULT"],
+}
+PATH = {
+    "socket": ["EPROTONOSUPPORT", "EMFILE", "EACCES"],
+    "sendto": ["ECONNREFUSED"],
+    "recvfrom": ["EAGAIN", "EINTR"],
+    "newfstatat": ["EACCES", "ENOENT"],
+    "fcntl": ["EINVAL"],
+    "connect": ["EACCES", "EAGAIN", "ECONNREFUSED"],
+    "mkdir": ["EACCES", "ENOSPC"],
+    "rename": ["EPERM", "ENOENT", "EXDEV"],
+    "unlink": ["EPERM", "EROFS"],
+    "rmdir": ["EBUSY"],
+    "readlinkat": ["EACCES", "ENOENT"],
+    "openat": ["EACCES", "EMFILE"],
+    "getdents64": ["ENOENT"],
 }
 LSOF = {
     "access": ["ENOENT", "EACCES"],
@@ -91,19 +108,54 @@ def run(programs, words, call, injection):
             process.end()
 
 
+def run_on_path(programs, somebodys, call, injection):
+    """The same for a socket file, of nobody or of a stranger who may not be ended."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "socket"
+        holder = Holder(programs, f"listen=unix:{path}")
+        try:
+            if not somebodys:
+                holder.process.kill()
+                holder.process.wait()
+            before = path.lstat()
+            options = ["-e", f"trace={call}", "-e", f"inject={call}:{injection}"] if injection else []
+            words = ["same-executable"] if somebodys else []
+            traced = subprocess.run(["strace", "-qq", *options, programs / "starter", *words, f"unix:{path}", "0"],
+                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+            line = traced.stdout.strip()
+            where = f"{call}:{injection}: {line!r} (status {traced.returncode})\n{traced.stderr[-2000:]}"
+            calls = collections.Counter(re.findall(r"^(\w+)\(", traced.stderr, re.MULTILINE))
+            if injection and "INJECTED" not in traced.stderr:
+                return None, calls
+            if somebodys:
+                assert holder.alive() and path.lstat().st_ino == before.st_ino, where
+                assert line == "" or line.startswith("failed"), where
+            elif line.startswith("served"):
+                assert path.is_socket(), where
+            elif line:
+                assert re.match(r"failed (?!none)\w+|failed none.* error=\d+", line) or (line.startswith("failed none") and call == "socket"), where
+                # Where it lies aside because it could not be unlinked there, it is not lost.
+                assert any(file.is_socket() for file in pathlib.Path(directory).glob("**/*")) or "=released" in line, where
+            return line, calls
+        finally:
+            holder.end()
+
+
 def main():
     programs = pathlib.Path(sys.argv[1]).resolve()
     outcomes = collections.Counter()
-    inject(programs, [], NATIVE, outcomes)
-    inject(programs, ["lsof"], LSOF, outcomes)
+    inject(lambda *what: run(programs, [], *what), NATIVE, outcomes)
+    inject(lambda *what: run(programs, ["lsof"], *what), LSOF, outcomes)
+    inject(lambda *what: run_on_path(programs, False, *what), PATH, outcomes)
+    inject(lambda *what: run_on_path(programs, True, *what), PATH, outcomes)
     for outcome, times in outcomes.most_common():
         print(f"{times:5} {outcome}")
     print(f"{outcomes.total()} passed, 0 failed")
 
 
-def inject(programs, words, calls_and_errors, outcomes):
-    line, calls = run(programs, words, "", "")
-    assert line.startswith("served none") and "=exited" in line, line
+def inject(start, calls_and_errors, outcomes):
+    line, calls = start("", "")
+    assert re.match(r"served none.*(=exited|=released)|failed refused_holder", line), line
     for call, errors in calls_and_errors.items():
         count = calls[call]
         if count == 0:
@@ -112,7 +164,7 @@ def inject(programs, words, calls_and_errors, outcomes):
         moments = sorted(set(range(1, min(count, 12) + 1)) | set(range(max(1, count - 12), count + 1)) | set(range(1, count, 1 + count // 8)))
         for error in errors:
             for moment in moments:
-                line, _ = run(programs, words, call, f"error={error}:when={moment}")
+                line, _ = start(call, f"error={error}:when={moment}")
                 outcomes[" ".join(word for word in (line or "").split() if "=" not in word) or "not reached"] += 1
 
 

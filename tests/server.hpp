@@ -5,12 +5,33 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <system_error>
+
+// A Unix domain socket at a path, or with a leading '@' an abstract name: bound and listening, or connected.
+inline int open_path(const std::string& path, bool datagram = false, bool then_connect = false) {
+    sockaddr_un local{};
+    local.sun_family = AF_UNIX;
+    path.copy(local.sun_path, sizeof local.sun_path - 1);
+    const bool abstract = path[0] == '@';
+    if (abstract) { local.sun_path[0] = '\0'; }
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
+    const int fd = ::socket(AF_UNIX, (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const auto* const address = reinterpret_cast<const sockaddr*>(&local);
+    if (then_connect ? ::connect(fd, address, size) == 0
+                     : ::bind(fd, address, size) == 0 && (datagram || ::listen(fd, 16) == 0)) {
+        return fd;
+    }
+    const int error = errno;
+    ::close(fd);
+    throw std::system_error(error, std::system_category(), "bind");
+}
 
 class TcpServer {
 public:

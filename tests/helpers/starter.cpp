@@ -2,6 +2,7 @@
 // its own: as a descendant of the holder, at a terminal, or rebuilt.
 //
 //   starter [same-executable | same-command-line | ask=MILLISECONDS | lsof] HOST PORT [stay]
+//   starter [same-executable] unix:PATH 0
 //
 // Prints "served" or "failed", the name of the obstacle, the fates and the probe's error, in one line. `stay`: serves
 // on until its standard input ends.
@@ -20,10 +21,14 @@ namespace {
 template <class Killer, class Probe = addr_in_use::SystemProbe>
 void start(const std::string& host, int port, Killer killer, Probe probe = Probe()) {
     TcpServer server(host);
-    addr_in_use::RetryOnAddrInUse retry{server, std::move(probe), std::move(killer)};
+    const bool is_path = host.substr(0, 5) == "unix:";
+    const auto listen = [&](const addr_in_use::Endpoint& endpoint) {
+        is_path ? static_cast<void>(open_path(endpoint.path())) : server.start(endpoint.port());
+    };
+    addr_in_use::RetryOnAddrInUse retry{listen, std::move(probe), std::move(killer)};
     std::string outcome = "served";
     try {
-        retry.start(host, port);
+        retry.start(is_path ? addr_in_use::Endpoint::path(host.substr(5)) : addr_in_use::Endpoint(host, port));
     } catch (const std::system_error&) { outcome = "failed"; }
     outcome += ' ' + to_string(retry.recovery().obstacle);
     for (const addr_in_use::Eviction& eviction : retry.recovery().evictions) {

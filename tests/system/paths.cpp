@@ -5,29 +5,12 @@
 #include <fcntl.h>
 #include <fstream>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <thread>
 
 namespace {
 
 int open_at(const Endpoint& endpoint, bool then_connect) {
-    const std::string path = endpoint.path();
-    sockaddr_un local{};
-    local.sun_family = AF_UNIX;
-    path.copy(local.sun_path, sizeof local.sun_path - 1);
-    const bool abstract = path[0] == '@';
-    if (abstract) { local.sun_path[0] = '\0'; }
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
-    const bool datagram = endpoint.transport() == Transport::udp;
-    const int fd = socket(AF_UNIX, (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    const auto* const address = reinterpret_cast<const sockaddr*>(&local);
-    if (then_connect ? connect(fd, address, size) == 0
-                     : bind(fd, address, size) == 0 && (datagram || listen(fd, 16) == 0)) {
-        return fd;
-    }
-    const int error = errno;
-    close(fd);
-    throw std::system_error(error, std::system_category());
+    return open_path(endpoint.path(), endpoint.transport() == Transport::udp, then_connect);
 }
 
 // What a daemon does: it leaves its file behind.

@@ -7,7 +7,6 @@
 #include <fstream>
 #include <poll.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 namespace {
 
@@ -70,22 +69,14 @@ std::string nginx_configuration(const std::string& directory, const std::string&
            "/u; scgi_temp_path " + directory + "/s; server { listen " + address + "; } }";
 }
 
-// A server that takes a path; true when it listens.
-bool listen_on(const Endpoint& endpoint) {
-    sockaddr_un local{};
-    local.sun_family = AF_UNIX;
-    endpoint.path().copy(local.sun_path, sizeof local.sun_path - 1);
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool good = bind(fd, reinterpret_cast<sockaddr*>(&local), sizeof local) == 0 && listen(fd, 1) == 0;
-    const int error = errno;
-    close(fd);
-    errno = error;
-    return good;
-}
-
 Recovery start_on(const Endpoint& endpoint, bool& serves) {
-    RetryOnAddrInUse retry{listen_on, SystemProbe{}, TerminateThenKill{}, NoLog{}};
-    serves = retry.start(endpoint);
+    RetryOnAddrInUse retry{[](const Endpoint& at) { return open_path(at.path()); }, SystemProbe{}, TerminateThenKill{},
+                           NoLog{}};
+    serves = false;
+    try {
+        close(retry.start(endpoint));
+        serves = true;
+    } catch (const std::system_error& error) { REQUIRE(error.code() == std::errc::address_in_use); }
     INFO(describe(retry.recovery()));
     return retry.recovery();
 }
