@@ -37,6 +37,7 @@ MUTATIONS = [
     ("paths", "a server that takes a port is not started on a path", "    if (Access::is_path(endpoint)) { reject(\"this server", "    if (false) { reject(\"this server"),
     ("paths", "lsof cannot tell who has a path, and says so", "    if (Access::is_path(endpoint)) { // whether", "    if (false) { // whether"),
     ("hidden", "without a view of Unix domain sockets no file is removed", "        if (error) { return error; }\n    } else if (error) {", "    } else if (error) {"),
+    ("hidden", "where a file system shows other numbers than it has inside, nobody is ended for a name, and nothing removed", "if (socket.device == device ? !same_file : !named) { return false; }", "if (socket.device != device || !same_file) { return false; }"),
     ("hidden", "connections that a dead server left are destroyed on demand", "std::uint16_t(doomed != nullptr ? 21 : 20)", "std::uint16_t(20)"),
     ("hidden", "connections that a dead server left are destroyed on demand", "return row.inode == 0 && conflicts(endpoint, row.local); });\n    eviction.holder", "return row.inode == 0; });\n    eviction.holder"),
     ("hidden", "to destroy connections takes CAP_NET_ADMIN, and the report says so", "eviction.reason = \"it takes CAP_NET_ADMIN\";", ""),

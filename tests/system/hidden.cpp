@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace {
 
@@ -335,6 +336,33 @@ TEST_CASE("without a view of Unix domain sockets no file is removed") {
     });
     CHECK_THAT(outcome, has_text("could not be seen (Operation not permitted): nobody was ended"));
     CHECK(std::filesystem::is_socket(here.path()));
+}
+
+TEST_CASE(
+    "where a file system shows other numbers than it has inside, nobody is ended for a name, and nothing removed") {
+    NEEDS_ROOT();
+    Directory own;
+    for (const std::string what : {"listen", "bind"}) { // what is only bound refuses a connect as a dead one does
+        const std::string outcome = in_child(0, [&] {
+            const std::string& at = own.path();
+            for (const char* name : {"/lower", "/other", "/merged"}) { mkdir((at + name).c_str(), 0700); }
+            const std::string layers =
+                "lowerdir=" + at + "/lower,upperdir=" + at + "/other/u,workdir=" + at + "/other/w";
+            // Two file systems below one: it has devices of its own for what it shows.
+            if (!private_mounts() || mount("tmpfs", (at + "/other").c_str(), "tmpfs", 0, nullptr) != 0 ||
+                mkdir((at + "/other/u").c_str(), 0700) != 0 || mkdir((at + "/other/w").c_str(), 0700) != 0 ||
+                mount("overlay", (at + "/merged").c_str(), "overlay", 0, layers.c_str()) != 0) {
+                return std::string("no overlay");
+            }
+            const Endpoint here = Endpoint::path(at + "/merged/socket");
+            Helper holder({what + '=' + to_string(here)});
+            const std::string text = describe(free_address(here, SystemProbe{}, TerminateThenKill{}, NoLog{}));
+            return text + (holder.alive() && std::filesystem::is_socket(here.path()) ? " untouched" : " touched");
+        });
+        if (outcome == "no overlay") { SKIP_HERE("needs overlayfs"); }
+        CHECK_THAT(outcome, has_text("No process is to be seen that holds it"));
+        CHECK_THAT(outcome, has_text(" untouched"));
+    }
 }
 
 namespace {
