@@ -3545,13 +3545,14 @@ inline Eviction release(const Endpoint& endpoint, bool connections) {
 // Whether the process, or a thread of it, has one of the sockets.
 inline bool has_one(std::uint32_t pid, const std::vector<Socket>& sockets, std::error_code& error) {
     bool found = false;
+    int failure = 0;
     const Handle proc = open_directory(AT_FDCWD, "/proc");
-    int failure = proc ? 0 : errno;
-    for (const bool threads : {false, true}) {
-        if (found || (failure != 0 && failure != ENOENT)) { break; }
-        failure = each_socket_of(
-            proc.descriptor(), std::to_string(pid), threads,
-            [&](std::uint64_t inode, const std::string&, const char*) { found = found || has_inode(sockets, inode); });
+    const auto visit = [&](std::uint64_t inode, const std::string&, const char*) {
+        found = found || has_inode(sockets, inode);
+    };
+    for (const bool threads : {false, true}) { // without its first thread a process lets look at the others only
+        const int refusal = found ? 0 : each_socket_of(proc.descriptor(), std::to_string(pid), threads, visit);
+        failure = failure == 0 || failure == ENOENT ? refusal : failure;
     }
     if (!found && failure != 0 && failure != ENOENT && failure != ESRCH) { error = system_error(failure); }
     return found;
