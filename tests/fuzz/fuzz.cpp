@@ -96,7 +96,12 @@ void check(const std::vector<Socket>& sockets) {
     const std::string host = parsed->host();
     REQUIRE(host.empty() || Endpoint(host, parsed->port()) == *parsed);
     if (!host.empty()) { REQUIRE(Endpoint::parse(to_string(*parsed)) == parsed); }
-    REQUIRE(parsed->port() == 0 || conflicts(*parsed, *parsed));
+    const bool is_path = !parsed->path().empty();
+    if (is_path) {
+        REQUIRE(Endpoint::path(parsed->path()) == *parsed);
+        REQUIRE(Endpoint::parse(to_string(*parsed)) == parsed);
+    }
+    REQUIRE((parsed->port() == 0 && !is_path) || conflicts(*parsed, *parsed));
 }
 
 [[maybe_unused]] void description(std::string_view text) {
