@@ -972,6 +972,7 @@ private:
 class Process {
 public:
     explicit Process(std::uint32_t pid);
+    explicit Process(const Holder& holder) : Process(holder.pid) {}
     // Why it could not be held on to. A process that is gone is no error, but `exited`.
     [[nodiscard]] std::error_code error() const noexcept { return error_; }
     // Whether it is dead; a zombie is, its sockets are closed.
@@ -1502,8 +1503,8 @@ template <class Rule> void refuse(std::vector<Eviction>& evictions, Rule rule) {
 // Holders and the processes behind them, held on to from before the look at them until after the last signal.
 class Pinned {
 public:
-    explicit Pinned(const std::vector<Holder>& holders) : begin_(Clock::now()), evictions_(undecided(holders)) {
-        for (const Holder& holder : holders) { processes_.emplace_back(holder.pid); }
+    explicit Pinned(const std::vector<Holder>& holders)
+        : begin_(Clock::now()), evictions_(undecided(holders)), processes_(holders.begin(), holders.end()) {
         look(Fate::already_gone, Fate::released);
     }
 
@@ -3520,7 +3521,8 @@ inline Eviction destroy_lingering(const Endpoint& endpoint) {
     keep_if(sockets, [&](const Socket& row) { return row.inode == 0 && conflicts(endpoint, row.local); });
     eviction.holder.socket = endpoint;
     eviction.holder.state = State::lingering;
-    eviction.holder.name = "what is left of " + std::to_string(sockets.size()) + " connections";
+    eviction.holder.name =
+        "what is left of " + std::to_string(sockets.size()) + (sockets.size() == 1 ? " connection" : " connections");
     if (!Access::host_known(endpoint) && !sockets.empty()) {
         eviction.fate = Fate::refused;
         eviction.reason = "the start did not say which address it wants: name the host (\"*\" means all)";

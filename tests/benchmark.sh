@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
-need c++=g++ python3=python3 lsof=lsof ss=iproute2 fuser=psmisc valgrind=valgrind size=binutils hyperfine=hyperfine \
+need c++=g++ python3=python3 lsof=lsof ss=iproute2 fuser=psmisc valgrind=valgrind strace=strace size=binutils hyperfine=hyperfine \
     "/usr/include/benchmark/benchmark.h=libbenchmark-dev" npm=npm
 build=build/benchmark
 mkdir -p $build

@@ -40,6 +40,7 @@ MUTATIONS = [
     ("hidden", "where a file system shows other numbers than it has inside, nobody is ended for a name, and nothing removed", "if (socket.device == device ? !same_file : !named) { return false; }", "if (socket.device != device || !same_file) { return false; }"),
     ("hidden", "connections that a dead server left are destroyed on demand", "std::uint16_t(doomed != nullptr ? 21 : 20)", "std::uint16_t(20)"),
     ("hidden", "connections that a dead server left are destroyed on demand", "return row.inode == 0 && conflicts(endpoint, row.local); });\n    eviction.holder", "return row.inode == 0; });\n    eviction.holder"),
+    ("hidden", "a live connection is never destroyed, nor is what a living server left beside it", "somebody = somebody || holder.state != State::lingering;", "somebody = somebody || holds_address(holder);"),
     ("hidden", "to destroy connections takes CAP_NET_ADMIN, and the report says so", "eviction.reason = \"it takes CAP_NET_ADMIN\";", ""),
     ("hidden", "connections are destroyed only where the start said which address it wants", "if (!Access::host_known(endpoint) && !sockets.empty()) {", "if (false) {"),
     ("real_servers", "a message bus is a person's session and lives, and what it leaves when it is killed is removed", "dbus-daemon,dbus-broker*", "dbus-broker*"),

@@ -120,10 +120,17 @@ def successful_start():
     def instructions(program, count):
         text = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", BUILD / program, str(count)], stderr=subprocess.PIPE, text=True).stderr
         return int(re.search(r"Collected : (\d+)", text)[1])
-    def per_start(program):  # without what the program costs to load
-        return (instructions(program, 200000) - instructions(program, 100000)) / 100000
-    per_call = per_start("start_library") - per_start("start_bare")
-    row("a start that succeeds", "the bare call", f"{per_call:.0f} instructions more, with the clock read", "at most 40 and a clock read")
+    def allocations(program, count):
+        text = subprocess.run(["valgrind", BUILD / program, str(count)], stderr=subprocess.PIPE, text=True).stderr
+        return int(re.search(r"total heap usage: ([\d,]+) allocs", text)[1].replace(",", ""))
+    def system_calls(program, count):
+        return len(subprocess.run(["strace", "-f", BUILD / program, str(count)], stderr=subprocess.PIPE, text=True).stderr.splitlines())
+    def more(measure):  # of each start, without what the program costs to load
+        library, bare = ((measure(program, 200000) - measure(program, 100000)) / 100000 for program in ("start_library", "start_bare"))
+        return library - bare
+    row("a start that succeeds", "the bare call", f"{more(instructions):.0f} instructions more, with the clock read", "at most 40 and a clock read")
+    row("a start that succeeds", "the bare call", f"{more(allocations):g} allocations more", "none")
+    row("a start that succeeds", "the bare call", f"{more(system_calls):g} system calls more (the clock is read in the process)", "none")
     def size(program):
         return int(output("size", BUILD / program).splitlines()[1].split()[0])
     row("code of a program at -O2", "without the library", f"{(size('start_library') - size('start_bare')) / 1024:.0f} KiB more")

@@ -367,6 +367,15 @@ TEST_CASE(
 
 namespace {
 
+int connect_to(std::uint16_t port) {
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in remote{};
+    remote.sin_family = AF_INET;
+    remote.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    remote.sin_port = htons(port);
+    return connect(fd, reinterpret_cast<sockaddr*>(&remote), sizeof remote) == 0 ? fd : -1;
+}
+
 struct Lingering {
     bool destroy = true;
     bool with_right = true;
@@ -409,16 +418,52 @@ TEST_CASE("connections that a dead server left are destroyed on demand") {
     CHECK_THAT(after_a_crash({false}), has_text("failed 2 lingering_connections: "));
     const std::string outcome = after_a_crash({});
     CHECK_THAT(outcome, has_text("served 2 none 0=released: "));
-    CHECK_THAT(outcome, has_text("what is left of 1 connections was removed after "));
+    CHECK_THAT(outcome, has_text("what is left of 1 connection was removed after "));
     CHECK_THAT(outcome, has_text(" all alive"));
     CHECK_THAT(after_a_crash({true, true, "127.0.0.1", false}), has_text("=exited 0=released: "));
+}
+
+TEST_CASE("a live connection is never destroyed, nor is what a living server left beside it") {
+    NEEDS_ROOT();
+    const std::string outcome = in_child(0, [&] {
+        int ports[2];
+        if (unshare(CLONE_NEWNET) != 0 || !loopback_up() || pipe(ports) != 0) { return std::string("unshare"); }
+        const pid_t server = fork();
+        if (server == 0) { // closes its listener and one of two connections
+            TcpServer listener("127.0.0.1");
+            listener.start(0);
+            std::uint16_t port = listener.port();
+            if (write(ports[1], &port, sizeof port) != sizeof port) { _exit(1); }
+            close(accept(listener.descriptor(), nullptr, nullptr));
+            const int kept = accept(listener.descriptor(), nullptr, nullptr);
+            listener.stop();
+            if (write(ports[1], &port, sizeof port) != sizeof port) { _exit(1); }
+            char c = 0;
+            if (read(kept, &c, 1) == 1 && write(kept, &c, 1) == 1) { pause(); }
+            _exit(0);
+        }
+        const KnownProcess known(server);
+        std::uint16_t port = 0;
+        if (read(ports[0], &port, sizeof port) != sizeof port) { return std::string("port"); }
+        int clients[2];
+        for (int& client : clients) { client = connect_to(port); }
+        if (read(ports[0], &port, sizeof port) != sizeof port) { return std::string("accept"); }
+        TerminateThenKill killer;
+        killer.destroy_lingering = true;
+        std::string text = tell(start_at("127.0.0.1", Endpoint("127.0.0.1", port), killer));
+        char c = 'x';
+        text += write(clients[1], &c, 1) == 1 && read(clients[1], &c, 1) == 1 ? " it answers" : " it is silent";
+        return text;
+    });
+    CHECK_THAT(outcome, has_text("failed 1 live_connection"));
+    CHECK_THAT(outcome, has_text(" it answers"));
 }
 
 TEST_CASE("to destroy connections takes CAP_NET_ADMIN, and the report says so") {
     NEEDS_ROOT();
     const std::string outcome = after_a_crash({true, false});
     CHECK_THAT(outcome, has_text("failed 2 lingering_connections 0=not_permitted: "));
-    CHECK_THAT(outcome, has_text("what is left of 1 connections may not be removed by us: Operation not permitted (it "
+    CHECK_THAT(outcome, has_text("what is left of 1 connection may not be removed by us: Operation not permitted (it "
                                  "takes CAP_NET_ADMIN)"));
 }
 
