@@ -61,7 +61,7 @@ MUTATIONS = [
     ("holders", "a bound holder that ignores SIGTERM has all of its grace, and is forced then", "if (ask_held && !held) {", "if (!held) {"),
     ("holders", "a UDP holder below the ephemeral range", "? 6 : 17;", "? 6 : 6;"),
     ("holders", "a socket in the descriptor table of one thread only", "for (const bool threads : {false, true}) { // those", "for (const bool threads : {false}) { // those"),
-    ("holders", "our own child counts as gone although it is a zombie, and is left to its parent to reap", "return ::poll(&death, 1, 0) == 1;", "return stat_of(pid_).start_time == 0;"),
+    ("holders", "our own child counts as gone although it is a zombie, and is left to its parent to reap", "return ::poll(&death, 1, 0) == 1;", "return is_gone(pid_);"),
     ("holders", "a child that was started after the start began is ours to end", "if (pid != os::self()) { return \"it started", "if (pid != 0) { return \"it started"),
     ("holders", "a holder that leaves the address on SIGTERM and works on is not forced", "} else if (!holds) {", "} else if (error) {"),
     ("holders", "a holder that leaves by itself is waited for", "    pinned.wait(timeout, Fate::exited, Fate::released);\n", ""),
@@ -208,7 +208,9 @@ def survives(build, main_object, mutation):
             emulator = ["sh", ROOT / "tests/windows/wine.sh"]
         else:
             starter = directory / "starter"
-            subprocess.run([*command, ROOT / "tests/helpers/starter.cpp", "-o", starter], check=True)
+            compiled = subprocess.run([*command, ROOT / "tests/helpers/starter.cpp", "-o", starter], stderr=subprocess.PIPE, text=True)
+            if compiled.returncode != 0:
+                return "does not compile: " + compiled.stderr[:500]
             command += [f'-DHOLDER_PROGRAM="{next(build.glob("**/tests/holder"))}"', f'-DSTARTER_PROGRAM="{starter}"', "-pthread",
                         ROOT / f"tests/system/{unit}.cpp", main_object, "-o", directory / "real"]
         compiled = subprocess.run(command, stderr=subprocess.PIPE, text=True)

@@ -1,15 +1,17 @@
 """Runs a recipe (see serving.hpp) against a stranger on its address and against its own previous copy.
 
-    check.py --program P --holder H --speaks http|hello|nothing|udp [--trusting] [--alone PROGRAM-WITHOUT-PREFLIGHT]
+    check.py --program P --holder H --speaks http|hello|nothing|udp|path [--trusting] [--alone PROGRAM-WITHOUT-PREFLIGHT]
     check.py --missing NAME
 """
 
 import argparse
 import os
+import pathlib
 import re
 import socket
 import subprocess
 import sys
+import tempfile
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--program")
@@ -91,10 +93,43 @@ def serves(process, port):
                 answer += data
 
 
+def on_a_path():
+    """The same with a socket file, and with one that a dead stranger left, and one that is no socket."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "socket"
+
+        def says_hello(process):
+            demand(process.line == "serving", "it does not serve")
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(10)
+                connection.connect(str(path))
+                demand(connection.recv(4096).startswith(b"hello"), "no answer")
+
+        dead = Process(wanted.holder, f"listen=unix:{path}")
+        dead.process.kill()
+        dead.process.wait()
+        first = Process(wanted.program, str(path), "0")
+        says_hello(first)
+        second = Process(wanted.program, str(path), "0")
+        says_hello(second)
+        first.process.wait(10)
+        for process in running[:]:
+            process.end()
+        demand(f"(pid {first.pid})" in second.log, "the log does not name the previous copy")
+        path.unlink()
+        path.write_text("precious")
+        third = Process(wanted.program, str(path), "0")
+        demand(third.line.startswith("failed: "), "it does not say that it failed")
+        third.end()
+        demand(path.read_text() == "precious" and "which is no socket" in third.log, "a file was touched")
+
+
 def main():
     if wanted.missing:
         print(f"skipped here: {wanted.missing} is not installed")
         sys.exit("it must be" if os.environ.get("ADDR_IN_USE_NO_SKIP") else 0)
+    if wanted.speaks == "path":
+        return on_a_path()
     stranger = Process(wanted.holder, "udp=127.0.0.1:low" if udp else "listen=127.0.0.1:0")
     port = int(stranger.line.split()[1])
     previous = Process(wanted.program, "127.0.0.1", str(port))
