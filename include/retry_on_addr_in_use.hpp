@@ -2719,6 +2719,8 @@ inline bool is_gone(std::uint32_t pid) noexcept { return ::kill(static_cast<pid_
 bool is_dead(std::uint32_t pid, std::uint64_t start_time);
 bool is_stopped(std::uint32_t pid);
 int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept;
+// Gives a file its name back, where that replaces nothing.
+bool move_back(const char* from, const char* to) noexcept;
 
 inline bool Process::exited() const {
     if (error_) { return false; }
@@ -2940,24 +2942,23 @@ inline bool same_file(const struct ::stat& a, const struct ::stat& b) noexcept {
 // of our own, looked at there, and moved back if it is another one, which took the place meanwhile.
 inline void remove_exactly(const char* path, const struct ::stat& file, Eviction& eviction) {
     std::string directory = std::string(path) + ".XXXXXX";
-    std::string aside;
     struct ::stat moved {};
-    if (::mkdtemp(directory.data()) != nullptr) { aside = directory + "/socket"; }
-    if (aside.empty() || ::rename(path, aside.c_str()) != 0 || ::lstat(aside.c_str(), &moved) != 0) {
+    if (::mkdtemp(directory.data()) == nullptr) {
         eviction.error = system_error(errno);
-    } else if (same_file(file, moved)) {
-        if (::unlink(aside.c_str()) != 0) { eviction.error = system_error(errno); }
-    } else {
-        eviction.fate = Fate::survived; // it is another one's by now; link() replaces nothing
-        if (::link(aside.c_str(), path) == 0) {
-            ::unlink(aside.c_str());
-        } else {
+        return;
+    }
+    const std::string aside = directory + "/socket";
+    if (::rename(path, aside.c_str()) != 0 || ::lstat(aside.c_str(), &moved) != 0) {
+        eviction.error = system_error(errno);
+    } else if (!same_file(file, moved) || ::unlink(aside.c_str()) != 0) {
+        if (same_file(file, moved)) { eviction.error = system_error(errno); }
+        eviction.fate = Fate::survived;
+        if (!move_back(aside.c_str(), path)) {
             eviction.error = system_error(errno);
-            eviction.reason = "the file of another one took its place, and is " + aside + " now";
+            eviction.reason = "another file took its place, and it is " + aside + " now";
         }
     }
-    if (!aside.empty()) { ::rmdir(directory.c_str()); }
-    if (eviction.error) { eviction.fate = Fate::not_permitted; }
+    ::rmdir(directory.c_str());
 }
 
 inline Eviction remove_file(const Endpoint& endpoint) {
@@ -2978,6 +2979,7 @@ inline Eviction remove_file(const Endpoint& endpoint) {
     if (S_ISSOCK(file.st_mode)) {
         eviction.fate = Fate::released;
         remove_exactly(Access::path(endpoint), file, eviction);
+        if (eviction.error) { eviction.fate = Fate::not_permitted; }
     } else {
         eviction.fate = Fate::refused;
         eviction.reason = "nothing but a socket is ever removed";
@@ -2986,6 +2988,10 @@ inline Eviction remove_file(const Endpoint& endpoint) {
 }
 
 #    if !defined(__linux__)
+inline bool move_back(const char* from, const char* to) noexcept {
+    return ::link(from, to) == 0 && ::unlink(from) == 0;
+}
+
 inline Eviction release(const Endpoint& endpoint, bool connections) {
     Eviction eviction;
     if (!connections || Access::is_path(endpoint)) { return remove_file(endpoint); }
@@ -3542,6 +3548,15 @@ inline Eviction release(const Endpoint& endpoint, bool connections) {
     return connections && !Access::is_path(endpoint) && endpoint.transport() == Transport::tcp
                ? destroy_lingering(endpoint)
                : remove_file(endpoint);
+}
+
+// Not by link() first: another user's socket may not be linked (fs.protected_hardlinks, man 5 proc_sys_fs).
+inline bool move_back(const char* from, const char* to) noexcept {
+#    if defined(SYS_renameat2)                // since Linux 3.15
+    constexpr unsigned without_replacing = 1; // RENAME_NOREPLACE
+    if (::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, without_replacing) == 0) { return true; }
+#    endif
+    return ::link(from, to) == 0 && ::unlink(from) == 0;
 }
 
 // Whether the process, or a thread of it, has one of the sockets.

@@ -18,7 +18,7 @@ HEADER = (ROOT / "include/retry_on_addr_in_use.hpp").read_text()
 
 MUTATIONS = [
     # paths, and what lingers
-    ("paths", "a socket file that nobody has open is removed", "if (::unlink(aside.c_str()) != 0) {", "if (::link(aside.c_str(), path) != 0) {"),
+    ("paths", "a socket file that nobody has open is removed", "|| ::unlink(aside.c_str()) != 0) {", "|| ::link(aside.c_str(), path) != 0) {"),
     ("paths", "a listener on a path leaves when asked, and its file goes with it", "if (socket.device == device ? !same_file : !named) { return false; }", "if (socket.device == device ? same_file : !named) { return false; }"),
     ("paths", "a listener on a path leaves when asked, and its file goes with it", "        if (release()) { return true; }\n", "        return true;\n"),
     ("paths", "an abstract name is free as soon as its holder is gone", "(detail::Access::is_file(a) || a.transport() == b.transport());", "true;"),
@@ -27,8 +27,9 @@ MUTATIONS = [
     ("paths", "who holds what a link leads to is nobody's business", "    if (::lstat(Access::path(wanted), &at) != 0) {", "    if (::stat(Access::path(wanted), &at) != 0) {"),
     ("paths", "killers that end nobody remove nothing", "        if (somebody) {\n            say_holders", "        if (true) {\n            say_holders"),
     ("paths", "a server that lost its file to another one lives", "if (socket.device == device ? !same_file : !named) { return false; }", "if (!same_file && !named) { return false; }"),
-    ("paths", "a server that took the place meanwhile keeps its file", "} else if (same_file(file, moved)) {", "} else if (true) {"),
+    ("paths", "a server that took the place meanwhile keeps its file", "} else if (!same_file(file, moved) || ::unlink", "} else if (::unlink"),
     ("paths", "a server that took the place meanwhile keeps its file", "made(a).tv_sec == made(b).tv_sec && made(a).tv_nsec == made(b).tv_nsec;", "true;"),
+    ("paths", "a server that took the place meanwhile keeps its file", "if (::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, without_replacing) == 0) { return true; }", ""),
     ("paths", "a file that we may not remove, or not even open, stays", "    if (answer == ECONNREFUSED) {\n        holder.state", "    if (answer != 0) {\n        holder.state"),
     ("paths", "a server in another network namespace is reached by its path, and lives", "    return good ? 0 : errno;\n", "    return good ? ECONNREFUSED : errno;\n"),
     ("paths", "a server in another network namespace is reached by its path, and lives", "::fcntl(socket.descriptor(), F_SETFL, O_NONBLOCK) == 0 &&", ""),

@@ -272,10 +272,18 @@ TEST_CASE("a server that took the place meanwhile keeps its file") {
     std::filesystem::remove(here.path());
     Helper faster({word("listen", here)});
     const ino_t number = file_number(here.path());
-    Eviction eviction;
-    detail::os::remove_exactly(here.path().c_str(), stale, eviction);
-    CHECK(eviction.fate == Fate::survived);
-    CHECK_FALSE(eviction.error);
+    const auto remove = [&] {
+        Eviction eviction;
+        detail::os::remove_exactly(here.path().c_str(), stale, eviction);
+        return to_string(eviction.fate) + ' ' + std::to_string(eviction.error.value());
+    };
+    SECTION("of the same user") { CHECK(remove() == "survived 0"); }
+    SECTION("of another user") {
+        NEEDS_ROOT();
+        constexpr uid_t somebody = 1000;
+        REQUIRE(chown(own.path().c_str(), somebody, somebody) == 0);
+        CHECK(in_child(somebody, remove) == "survived 0");
+    }
     CHECK(file_number(here.path()) == number);
     CHECK(answers(here));
     CHECK(files_in(own.path()) == 1);
