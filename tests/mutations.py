@@ -96,7 +96,7 @@ MUTATIONS = [
     ("killers", "a holder that died in the meantime is gone", "return ::poll(&death, 1, 0) == 1;", "return false;"),
     ("killers", "a process that the system does not let us signal is reported, and its partner lives", "failure != ESRCH) { error = system_error(failure); }", "failure != ESRCH) {}"),
     ("killers", "the right to look without the right to signal: tried for all before anybody is signalled", "    pinned.signal(detail::os::Ask::permission);\n", ""),
-    ("killers", "killers that end nobody", "eviction.reason = \"ReportOnly ends nobody\";", "eviction.reason = \"\";"),
+    ("killers", "killers that end nobody", "eviction.fate = Fate::refused;\n        eviction.reason = \"ReportOnly", "eviction.fate = Fate::exited;\n        eviction.reason = \"ReportOnly"),
     ("killers", "rules about real holders", "if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) { return true; }", "if (ours.st_dev == theirs.st_dev) { return true; }"),
     ("killers", "the same user is the same in all three ids", "i < 3 && same", "i < 1 && same"),
     ("killers", "a simple killer that only sends a signal is given time to see it work", "pinned.wait(settle_time, Fate::exited", "pinned.wait(settle_time, Fate::survived"),
@@ -131,7 +131,7 @@ MUTATIONS = [
     ("races", "pre-forked workers that each look first do not end each other", "os::parent(holder.pid, error) == parent &&", "os::parent(holder.pid, error) == 0 &&"),
     ("races", "the war of two supervised services ends with a rule", "if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) { return true; }", "if (ours.st_dev == theirs.st_dev) { return true; }"),
     # what is left as it was
-    ("process_state", "a start that succeeds allocates nothing", "        recovery_.endpoint = endpoint;\n        bool spent", "        recovery_.endpoint = endpoint;\n        recovery_.evictions.reserve(1);\n        bool spent"),
+    ("process_state", "a start that succeeds allocates nothing", "        bool spent = false;\n", "        recovery_.evictions.reserve(1);\n        bool spent = false;\n"),
     ("process_state", "a recovery leaves errno, signals and descriptors alone", "~KeepLastError() { os::last_error(value_); }", "~KeepLastError() {}"),
     ("process_state", "a recovery leaves errno, signals and descriptors alone", "        ::close(descriptor());\n", ""),
     ("process_state", "a log whose pipe is closed raises no signal", "::pthread_sigmask(SIG_BLOCK, &pipe_only, &before);", "::pthread_sigmask(SIG_BLOCK, nullptr, &before);"),
