@@ -2352,6 +2352,25 @@ inline Socket unix_row(const unsigned char* row, std::string_view attributes) {
     return socket;
 }
 
+// Of the sockets with a name, those behind a file. It is known by its number, never by its name, which may be another
+// file's by now. Where a file system shows another device than it has inside (btrfs, overlayfs), or where the number
+// has more than the 32 bits that are shown, a socket may be the one or not: it is nobody's to end, its file nobody's to
+// remove.
+inline void keep_with_file(const Endpoint& wanted, std::uint32_t device, std::uint64_t number,
+                           std::vector<Socket>& sockets) {
+    keep_if(sockets, [&](Socket& socket) {
+        const bool named = conflicts(wanted, socket.local);
+        const bool same_device = socket.device == device;
+        if (same_device ? socket.file != static_cast<std::uint32_t>(number) : !named) { return false; }
+        if (!same_device || (number > UINT32_MAX && !named)) {
+            socket.inode = 0;
+            socket.state = State::bound;
+        }
+        socket.local = Access::path(Access::path(wanted), socket.local.transport());
+        return true;
+    });
+}
+
 // A reply to a NETLINK_SOCK_DIAG dump: rows are appended for the port and transport of `wanted`, or all that have a
 // name where it is a path. True if more is to come. The layout is that of <linux/netlink.h>, <linux/inet_diag.h> and
 // <linux/unix_diag.h> (a test compares every offset). A dump that fails says so inside NLMSG_DONE, not by NLMSG_ERROR
@@ -3279,9 +3298,7 @@ inline std::error_code dump_by_netlink(const Endpoint& wanted, std::uint32_t sta
     return error ? error : ask_diag(netlink, wanted, 10, states, sockets);
 }
 
-// Of the sockets with a name, those that `wanted` leads to. A file is known by its number, never by its name, which may
-// be another file's by now. Where a file system shows other numbers than it has inside (btrfs, overlayfs), a socket of
-// that name may be the one or not: it is nobody's to end, and its file nobody's to remove.
+// Of the sockets with a name, those that `wanted` leads to.
 inline std::error_code keep_at_path(const Endpoint& wanted, std::vector<Socket>& sockets) {
     struct ::stat at {};
     if (!Access::is_file(wanted)) { return {}; }
@@ -3291,18 +3308,7 @@ inline std::error_code keep_at_path(const Endpoint& wanted, std::vector<Socket>&
     }
     // As the kernel numbers devices inside (MKDEV in linux/kdev_t.h), from what it shows (new_encode_dev).
     const auto shown = static_cast<std::uint32_t>(at.st_dev);
-    const std::uint32_t device = (shown & 0xfff00U) << 12 | (shown & 0xffU) | (shown >> 12 & 0xfff00U);
-    keep_if(sockets, [&](Socket& socket) {
-        const bool named = conflicts(wanted, socket.local);
-        const bool same_file = socket.file == static_cast<std::uint32_t>(at.st_ino);
-        if (socket.device == device ? !same_file : !named) { return false; }
-        if (socket.device != device) {
-            socket.inode = 0;
-            socket.state = State::bound;
-        }
-        socket.local = Access::path(Access::path(wanted), socket.local.transport());
-        return true;
-    });
+    keep_with_file(wanted, (shown & 0xfff00U) << 12 | (shown & 0xffU) | (shown >> 12 & 0xfff00U), at.st_ino, sockets);
     return {};
 }
 

@@ -342,27 +342,35 @@ TEST_CASE(
     "where a file system shows other numbers than it has inside, nobody is ended for a name, and nothing removed") {
     NEEDS_ROOT();
     Directory own;
-    for (const std::string what : {"listen", "bind"}) { // what is only bound refuses a connect as a dead one does
-        const std::string outcome = in_child(0, [&] {
-            const std::string& at = own.path();
-            for (const char* name : {"/lower", "/other", "/merged"}) { mkdir((at + name).c_str(), 0700); }
+    const std::string& at = own.path();
+    for (const char* name : {"/lower", "/other", "/merged"}) { mkdir((at + name).c_str(), 0700); }
+    // Two file systems below one, which has devices of its own for what it shows, unless told to make do without
+    // (xino).
+    const auto on_overlay = [&](const std::string& option, const std::string& what, const std::string& name) {
+        return in_child(0, [&] {
             const std::string layers =
-                "lowerdir=" + at + "/lower,upperdir=" + at + "/other/u,workdir=" + at + "/other/w";
-            // Two file systems below one: it has devices of its own for what it shows.
+                option + ",lowerdir=" + at + "/lower,upperdir=" + at + "/other/u,workdir=" + at + "/other/w";
             if (!private_mounts() || mount("tmpfs", (at + "/other").c_str(), "tmpfs", 0, nullptr) != 0 ||
                 mkdir((at + "/other/u").c_str(), 0700) != 0 || mkdir((at + "/other/w").c_str(), 0700) != 0 ||
                 mount("overlay", (at + "/merged").c_str(), "overlay", 0, layers.c_str()) != 0) {
                 return std::string("no overlay");
             }
-            const Endpoint here = Endpoint::path(at + "/merged/socket");
-            Helper holder({what + '=' + to_string(here)});
+            Helper holder({what + "=unix:" + at + "/merged/socket"});
+            const Endpoint here = Endpoint::path(at + "/merged/" + name);
             const std::string text = describe(free_address(here, SystemProbe{}, TerminateThenKill{}, NoLog{}));
-            return text + (holder.alive() && std::filesystem::is_socket(here.path()) ? " untouched" : " touched");
+            const bool alive = holder.alive() && std::filesystem::is_socket(here.path());
+            return text + (alive ? " untouched" : " gone");
         });
-        if (outcome == "no overlay") { SKIP_HERE("needs overlayfs"); }
+    };
+    if (on_overlay("xino=off", "listen", "socket") == "no overlay") { SKIP_HERE("needs overlayfs"); }
+    const auto check_untouched = [&](const std::string& outcome) {
         CHECK_THAT(outcome, has_text("No process is to be seen that holds it"));
         CHECK_THAT(outcome, has_text(" untouched"));
-    }
+    };
+    check_untouched(on_overlay("xino=off", "listen", "socket"));
+    check_untouched(on_overlay("xino=off", "bind", "socket")); // which refuses a connect as a dead one does
+    CHECK_THAT(on_overlay("xino=on", "listen", "./socket"),
+               has_text(" gone")); // its devices are its own inside as well
 }
 
 namespace {

@@ -184,6 +184,29 @@ TEST_CASE("rows of Unix domain sockets are read, and only those with a name") {
     }
 }
 
+TEST_CASE("a socket is behind a file of its number, and of its name too where the number is not told in full") {
+    const Endpoint wanted = Endpoint::path("/run/a");
+    const auto kept = [&](const std::string& name, std::uint32_t device, std::uint64_t number) {
+        std::vector<Socket> sockets(1);
+        sockets[0].local = Endpoint::path(name);
+        sockets[0].state = State::listening;
+        sockets[0].inode = 7;
+        sockets[0].device = 1;
+        sockets[0].file = 2;
+        keep_with_file(wanted, device, number, sockets);
+        return sockets.empty() ? "no" : sockets[0].local != wanted ? "lost" : sockets[0].inode == 7 ? "yes" : "unknown";
+    };
+    CHECK(kept("/run/a", 1, 2) == std::string("yes"));
+    CHECK(kept("a", 1, 2) == std::string("yes"));
+    CHECK(kept("/run/a", 1, 3) == std::string("no"));
+    CHECK(kept("/run/a", 9, 2) == std::string("unknown"));
+    CHECK(kept("/run/a", 9, 3) == std::string("unknown"));
+    CHECK(kept("a", 9, 2) == std::string("no"));
+    CHECK(kept("/run/a", 1, (std::uint64_t{5} << 32) + 2) == std::string("yes"));
+    CHECK(kept("a", 1, (std::uint64_t{5} << 32) + 2) == std::string("unknown"));
+    CHECK(kept("a", 1, (std::uint64_t{5} << 32) + 3) == std::string("no"));
+}
+
 TEST_CASE("a dump that failed says so inside its last message") {
     CHECK_FALSE(read(done(0)).more);
     CHECK_FALSE(read(done(0)).error);
