@@ -228,7 +228,10 @@ TEST_CASE("PostgreSQL on a path leaves when asked, and killed it leaves a file t
         }
         const Recovery recovery = start_on(here, serves);
         CHECK(serves);
-        CHECK(recovery.evictions.back().fate == (killed ? Fate::released : Fate::exited));
+        const Eviction& first = recovery.evictions.at(0);
+        CHECK(first.holder.pid == (killed ? 0 : server.process().pid()));
+        // It lets the socket go before its last checkpoint is written: which of the two is seen depends on the disk.
+        CHECK((first.fate == Fate::released || (first.fate == Fate::exited && !killed)));
         CHECK(server.process().exits_within(5000));
     }
 }
