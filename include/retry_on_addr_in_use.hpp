@@ -720,6 +720,7 @@ struct Access {
         return result;
     }
 
+    // The host is unknown where it is none.
     static Endpoint path(std::string_view path, Transport transport) noexcept {
         Endpoint result;
         result.transport_ = transport;
@@ -829,9 +830,8 @@ inline bool Endpoint::set_path(std::string_view path) noexcept {
 }
 
 inline Endpoint Endpoint::path(std::string_view path, Transport transport) {
-    Endpoint result;
-    result.transport_ = transport;
-    if (!result.set_path(path)) { detail::reject_path(path); }
+    const Endpoint result = detail::Access::path(path, transport);
+    if (!detail::Access::is_path(result)) { detail::reject_path(path); }
     return result;
 }
 
@@ -1663,10 +1663,7 @@ inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& 
 
 inline std::vector<Eviction> ReportOnly::operator()(const std::vector<Holder>& holders) const {
     std::vector<Eviction> evictions = detail::undecided(holders);
-    for (Eviction& eviction : evictions) {
-        eviction.fate = Fate::refused;
-        eviction.reason = "ReportOnly ends nobody";
-    }
+    detail::refuse(evictions, [](const Holder&) { return std::string("ReportOnly ends nobody"); });
     return evictions;
 }
 
@@ -2688,6 +2685,17 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
     }
 }
 
+// What comes of `destroy_lingering` on a system without SOCK_DESTROY.
+inline Eviction cannot_destroy(const Endpoint& endpoint) {
+    Eviction eviction;
+    eviction.holder.socket = endpoint;
+    eviction.holder.state = State::lingering;
+    eviction.holder.name = "what may be left of connections";
+    eviction.fate = Fate::refused;
+    eviction.reason = "only Linux can destroy it (SOCK_DESTROY)";
+    return eviction;
+}
+
 inline bool means_yes(std::string_view answer) noexcept {
     return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
 }
@@ -2969,8 +2977,8 @@ inline void remove_exactly(const char* path, const struct ::stat& file, Eviction
     const std::string aside = directory + "/socket";
     if (::rename(path, aside.c_str()) != 0 || ::lstat(aside.c_str(), &moved) != 0) {
         eviction.error = system_error(errno);
-    } else if (!same_file(file, moved) || ::unlink(aside.c_str()) != 0) {
-        if (same_file(file, moved)) { eviction.error = system_error(errno); }
+    } else if (const bool same = same_file(file, moved); !same || ::unlink(aside.c_str()) != 0) {
+        if (same) { eviction.error = system_error(errno); }
         eviction.fate = Fate::survived;
         if (!move_back(aside.c_str(), path)) {
             eviction.error = system_error(errno);
@@ -3012,14 +3020,7 @@ inline bool move_back(const char* from, const char* to) noexcept {
 }
 
 inline Eviction release(const Endpoint& endpoint, bool connections) {
-    Eviction eviction;
-    if (!connections || Access::is_path(endpoint)) { return remove_file(endpoint); }
-    eviction.holder.socket = endpoint;
-    eviction.holder.state = State::lingering;
-    eviction.holder.name = "what may be left of connections";
-    eviction.fate = Fate::refused;
-    eviction.reason = "only Linux can destroy it (SOCK_DESTROY)";
-    return eviction;
+    return connections && !Access::is_path(endpoint) ? cannot_destroy(endpoint) : remove_file(endpoint);
 }
 #    endif
 
@@ -4382,13 +4383,9 @@ inline PortRange ephemeral_ports() { return {}; } // no function tells
 
 // No socket file is removed here, since no table tells whose it is.
 inline Eviction release(const Endpoint& endpoint, bool connections) {
-    Eviction eviction;
-    eviction.holder.socket = endpoint;
-    eviction.holder.state = State::lingering;
-    eviction.holder.name = "what may be left of connections";
-    eviction.fate = connections && !Access::is_path(endpoint) ? Fate::refused : Fate::already_gone;
-    eviction.reason = "only Linux can destroy it (SOCK_DESTROY)";
-    return eviction;
+    Eviction nothing;
+    nothing.fate = Fate::already_gone;
+    return connections && !Access::is_path(endpoint) ? cannot_destroy(endpoint) : nothing;
 }
 
 inline std::string_view of_the_system(std::uint32_t pid) noexcept {

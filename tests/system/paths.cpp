@@ -32,17 +32,8 @@ bool answers(const Endpoint& endpoint) {
 }
 
 template <class Killer = TerminateThenKill> Started start_on(const Endpoint& endpoint, Killer killer = Killer()) {
-    Started result;
     PathServer server;
-    RetryOnAddrInUse retry{server, SystemProbe{}, killer, NoLog{}};
-    try {
-        retry.start(endpoint);
-        result.serves = answers(endpoint);
-    } catch (const std::system_error& error) { REQUIRE(error.code() == std::errc::address_in_use); }
-    result.starts = server.starts;
-    result.recovery = retry.recovery();
-    INFO(describe(result.recovery));
-    return result;
+    return start_server(server, endpoint, killer, [&] { return answers(endpoint); });
 }
 
 std::string word(const std::string& what, const Endpoint& endpoint) { return what + '=' + to_string(endpoint); }

@@ -29,21 +29,27 @@ struct Started {
     [[nodiscard]] std::uint32_t pid(std::size_t i = 0) const { return recovery.evictions.at(i).holder.pid; }
 };
 
-// Binds `host`, and tells the library `endpoint`.
-template <class Killer = TerminateThenKill>
-Started start_at(const std::string& host, const Endpoint& endpoint, Killer killer = Killer(),
-                 bool reuse_address = true) {
+// Starts a server that counts its starts, with what tells whether it serves then.
+template <class Server, class Killer, class Serves>
+Started start_server(Server& server, const Endpoint& endpoint, Killer killer, Serves serves) {
     Started result;
-    TcpServer server(host, endpoint.transport() == Transport::tcp ? SOCK_STREAM : SOCK_DGRAM, reuse_address);
     RetryOnAddrInUse retry{server, SystemProbe{}, killer, NoLog{}};
     try {
         retry.start(endpoint);
-        result.serves = server.running() && server.port() == endpoint.port();
+        result.serves = serves();
     } catch (const std::system_error& error) { REQUIRE(error.code() == std::errc::address_in_use); }
     result.starts = server.starts;
     result.recovery = retry.recovery();
     INFO(describe(result.recovery));
     return result;
+}
+
+// Binds `host`, and tells the library `endpoint`.
+template <class Killer = TerminateThenKill>
+Started start_at(const std::string& host, const Endpoint& endpoint, Killer killer = Killer(),
+                 bool reuse_address = true) {
+    TcpServer server(host, endpoint.transport() == Transport::tcp ? SOCK_STREAM : SOCK_DGRAM, reuse_address);
+    return start_server(server, endpoint, killer, [&] { return server.running() && server.port() == endpoint.port(); });
 }
 
 template <class Killer = TerminateThenKill>
