@@ -359,14 +359,6 @@ struct LsofProbe {
     [[nodiscard]] bool held(const Endpoint& endpoint) const { return SystemProbe().held(endpoint); }
 };
 
-// Runs netstat (Windows), for a system where the native way is shut. What it writes is in the language of the system;
-// it is recognised by its numbers. Errors: function_not_supported elsewhere, timed_out after `timeout`.
-struct NetstatProbe {
-    std::chrono::milliseconds timeout{5000};
-    [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
-    [[nodiscard]] bool held(const Endpoint& endpoint) const { return SystemProbe().held(endpoint); }
-};
-
 // Asks all holders to leave, waits for up to `grace`, forces those that still hold the address, and waits for up to
 // `kill_wait`. Whoever has let the address go is left to finish its work. A grace of 0 forces at once. Refuses
 // forwarders, service managers, other services and containers, and programs that hold a person's work.
@@ -923,7 +915,6 @@ void pause(Milliseconds time) noexcept;
 // Who holds the address. A socket without a visible owner yields a Holder with pid 0.
 std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error);
 std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
-std::vector<Holder> netstat(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
 bool held(const Endpoint& endpoint);
 // Removes what is left at an address that no process has any more: the socket file of a path, and connections if
 // `connections`. already_gone: there is nothing of the kind.
@@ -1709,10 +1700,6 @@ inline bool SystemProbe::held(const Endpoint& endpoint) const { return detail::o
 
 inline std::vector<Holder> LsofProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
     return detail::os::lsof(endpoint, timeout, error);
-}
-
-inline std::vector<Holder> NetstatProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
-    return detail::os::netstat(endpoint, timeout, error);
 }
 
 inline void StderrLog::operator()(std::string_view line) const {
@@ -2629,31 +2616,6 @@ inline bool read_lsof(std::string_view text, Transport transport, std::vector<So
     return true;
 }
 
-// The output of netstat -ano (Windows). Its words are in the language of the system, so only numbers count: a TCP
-// socket without a remote port listens, and the last column is the owner. False if there is no such row in it.
-inline bool read_netstat(std::string_view text, Transport transport, std::vector<Socket>& sockets) {
-    bool good = false;
-    while (!text.empty()) {
-        std::string_view line = take_line(text);
-        while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) { line.remove_suffix(1); }
-        const std::string_view protocol = take_word(line);
-        const std::optional<Endpoint> local = Endpoint::parse(take_word(line));
-        const std::string_view remote = take_word(line);
-        std::uint32_t pid = 0;
-        const bool tcp = protocol == "TCP";
-        if ((tcp || protocol == "UDP") && local && Access::host_known(*local) &&
-            to_number(line.substr(line.rfind(' ') + 1), pid)) {
-            good = true;
-            const State state = !tcp                      ? State::bound
-                                : ends_with(remote, ":0") ? State::listening
-                                : pid == 0                ? State::lingering
-                                                          : State::connected;
-            if (tcp == (transport == Transport::tcp)) { sockets.push_back(text_socket(*local, transport, state, pid)); }
-        }
-    }
-    return good;
-}
-
 // A table of GetExtendedTcpTable or GetExtendedUdpTable (Windows): a count, then rows of 32-bit fields, with addresses
 // and ports in network order, a port in the low half of its field. A dual-stack socket has a row in each family, so the
 // row of a "::" stands for IPv6 alone.
@@ -3044,11 +3006,6 @@ inline std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, 
         if (Holder known = identify(process.pid); known.start_time != 0) { process = std::move(known); }
     }
     return name_holders(endpoint, sockets, processes, true);
-}
-
-inline std::vector<Holder> netstat(const Endpoint&, Milliseconds, std::error_code& error) {
-    error = std::make_error_code(std::errc::function_not_supported);
-    return {};
 }
 
 inline BindErrors bind_errors() noexcept { return {EADDRINUSE, -EADDRINUSE, 0}; }
@@ -4078,8 +4035,6 @@ inline int send_signal(const Handle&, std::uint32_t pid, int number) noexcept {
 struct HINSTANCE__;
 struct _FILETIME;
 struct _SECURITY_ATTRIBUTES;
-struct _STARTUPINFOW;
-struct _PROCESS_INFORMATION;
 struct _INPUT_RECORD;
 struct tagPROCESSENTRY32W;
 extern "C" {
@@ -4106,16 +4061,8 @@ __declspec(dllimport) int __stdcall Process32FirstW(void*, tagPROCESSENTRY32W*);
 __declspec(dllimport) int __stdcall Process32NextW(void*, tagPROCESSENTRY32W*);
 __declspec(dllimport) int __stdcall WideCharToMultiByte(unsigned, unsigned long, const wchar_t*, int, char*, int,
                                                         const char*, int*);
-__declspec(dllimport) unsigned __stdcall GetSystemDirectoryW(wchar_t*, unsigned);
-__declspec(dllimport) unsigned long __stdcall GetTempPathW(unsigned long, wchar_t*);
-__declspec(dllimport) unsigned __stdcall GetTempFileNameW(const wchar_t*, const wchar_t*, unsigned, wchar_t*);
 __declspec(dllimport) void* __stdcall CreateFileW(const wchar_t*, unsigned long, unsigned long, _SECURITY_ATTRIBUTES*,
                                                   unsigned long, unsigned long, void*);
-__declspec(dllimport) int __stdcall CreateProcessW(const wchar_t*, wchar_t*, _SECURITY_ATTRIBUTES*,
-                                                   _SECURITY_ATTRIBUTES*, int, unsigned long, void*, const wchar_t*,
-                                                   _STARTUPINFOW*, _PROCESS_INFORMATION*);
-__declspec(dllimport) unsigned long __stdcall SetFilePointer(void*, long, long*, unsigned long);
-__declspec(dllimport) int __stdcall ReadFile(void*, void*, unsigned long, unsigned long*, struct _OVERLAPPED*);
 __declspec(dllimport) int __stdcall WriteFile(void*, const void*, unsigned long, unsigned long*, struct _OVERLAPPED*);
 __declspec(dllimport) int __stdcall FlushConsoleInputBuffer(void*);
 __declspec(dllimport) int __stdcall ReadConsoleInputW(void*, _INPUT_RECORD*, unsigned long, unsigned long*);
@@ -4475,90 +4422,6 @@ inline void Process::wait(const std::vector<Process>& processes, Milliseconds ti
 inline std::vector<Holder> lsof(const Endpoint&, Milliseconds, std::error_code& error) {
     error = std::make_error_code(std::errc::function_not_supported);
     return {};
-}
-
-struct StartupInfo { // STARTUPINFOW
-    unsigned long size;
-    wchar_t* texts[3];
-    unsigned long numbers[7];
-    unsigned long flags;
-    unsigned short show;
-    unsigned short reserved;
-    unsigned char* more;
-    void* streams[3];
-};
-static_assert(sizeof(StartupInfo) == (sizeof(void*) == 8 ? 104 : 68));
-struct ProcessInformation { // PROCESS_INFORMATION
-    void* process;
-    void* thread;
-    unsigned long pid;
-    unsigned long tid;
-};
-struct SecurityAttributes { // SECURITY_ATTRIBUTES
-    unsigned long size;
-    void* descriptor;
-    int inherit;
-};
-
-// netstat.exe of the system's own, with a file for its output: that needs no second thread to read it in time.
-inline std::vector<Holder> netstat(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error) {
-    if (Access::is_path(endpoint)) {
-        error = std::make_error_code(std::errc::function_not_supported);
-        return {};
-    }
-    constexpr unsigned long longest = 32768;
-    std::wstring system(longest, L'\0');
-    std::wstring folder(longest, L'\0');
-    std::wstring file(longest, L'\0');
-    system.resize(::GetSystemDirectoryW(system.data(), longest));
-    if (system.empty() || ::GetTempPathW(longest, folder.data()) == 0 ||
-        ::GetTempFileNameW(folder.c_str(), L"net", 0, file.data()) == 0) {
-        error = last_system_error();
-        return {};
-    }
-    constexpr unsigned long read_and_write = 0xC0000000;
-    constexpr unsigned long shared = 7;
-    constexpr unsigned long open_existing = 3;
-    constexpr unsigned long temporary = 0x4000100; // FILE_FLAG_DELETE_ON_CLOSE | FILE_ATTRIBUTE_TEMPORARY
-    SecurityAttributes inherited{sizeof inherited, nullptr, 1};
-    const Handle output =
-        owned(::CreateFileW(file.c_str(), read_and_write, shared, reinterpret_cast<_SECURITY_ATTRIBUTES*>(&inherited),
-                            open_existing, temporary, nullptr));
-    std::wstring command = L'"' + system + L"\\netstat.exe\" -ano";
-    std::wstring environment = L"SystemRoot=" + system.substr(0, system.rfind(L'\\')) + L'\0' + L'\0';
-    StartupInfo startup{};
-    startup.size = sizeof startup;
-    startup.flags = 0x100; // STARTF_USESTDHANDLES
-    startup.streams[1] = raw(output);
-    startup.streams[2] = raw(output);
-    ProcessInformation started{};
-    constexpr unsigned long quiet = 0x8000400; // CREATE_NO_WINDOW | CREATE_UNICODE_ENVIRONMENT
-    if (!output || ::CreateProcessW((system + L"\\netstat.exe").c_str(), command.data(), nullptr, nullptr, 1, quiet,
-                                    environment.data(), nullptr, reinterpret_cast<_STARTUPINFOW*>(&startup),
-                                    reinterpret_cast<_PROCESS_INFORMATION*>(&started)) == 0) {
-        error = last_system_error();
-        return {};
-    }
-    const Handle process = owned(started.process);
-    const Handle thread = owned(started.thread);
-    if (::WaitForSingleObject(raw(process), static_cast<unsigned long>((std::max<std::int64_t>)(timeout.count(), 0))) !=
-        0) {
-        ::TerminateProcess(raw(process), 1); // ours
-        error = std::make_error_code(std::errc::timed_out);
-        return {};
-    }
-    std::string text;
-    char buffer[4096];
-    ::SetFilePointer(raw(output), 0, nullptr, 0);
-    for (unsigned long size = 1; size != 0 && ::ReadFile(raw(output), buffer, sizeof buffer, &size, nullptr) != 0;) {
-        text.append(buffer, size);
-    }
-    std::vector<Socket> sockets;
-    if (!read_netstat(text, endpoint.transport(), sockets)) {
-        error = std::make_error_code(std::errc::bad_message);
-        return {};
-    }
-    return name_owners(endpoint, sockets, error);
 }
 
 struct ConsoleEvent { // INPUT_RECORD with a KEY_EVENT_RECORD

@@ -80,15 +80,6 @@ void check(const std::vector<Socket>& sockets) {
     }
 }
 
-[[maybe_unused]] void netstat(std::string_view text) {
-    std::vector<Socket> sockets;
-    const bool good = read_netstat(text, Transport::tcp, sockets);
-    REQUIRE(good || sockets.empty());
-    check(sockets);
-    keep_conflicting(wanted, sockets);
-    REQUIRE(gather(wanted, sockets, {}).size() <= sockets.size());
-}
-
 [[maybe_unused]] void endpoint(std::string_view text) {
     const std::optional<Endpoint> parsed = Endpoint::parse(text);
     if (!parsed) { return; }

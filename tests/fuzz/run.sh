@@ -28,5 +28,5 @@ both() { # two at a time
 }
 both netlink proc_net
 both proc_pid lsof
-both netstat ip_table
-both endpoint description
+both ip_table endpoint
+one description
