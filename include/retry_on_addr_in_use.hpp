@@ -368,10 +368,6 @@ struct LsofProbe {
 struct TerminateThenKill {
     std::chrono::milliseconds grace{2000};
     std::chrono::milliseconds kill_wait{10000};
-    // Whether the connections that a dead process left on the address (TIME_WAIT, FIN_WAIT) are destroyed, so that the
-    // start need not wait a minute for them. Linux with CAP_NET_ADMIN; else the report says what was missing. A client
-    // may lose the end of an answer that was still on its way. Live connections are never destroyed.
-    bool destroy_lingering = false;
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
     // Also removes the file of a Unix domain socket that nobody has open any more: known by its number, refused by a
     // connect, twice, and moved aside before it is removed. No other file is touched. (tests/system/paths.cpp)
@@ -916,9 +912,8 @@ void pause(Milliseconds time) noexcept;
 std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error);
 std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
 bool held(const Endpoint& endpoint);
-// Removes what is left at an address that no process has any more: the socket file of a path, and connections if
-// `connections`. already_gone: there is nothing of the kind.
-Eviction release(const Endpoint& endpoint, bool connections);
+// Removes the socket file of a path that no process has open any more. already_gone: there is none.
+Eviction release(const Endpoint& endpoint);
 // Whether the process has a socket on that very address that is listening or bound.
 bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error);
 struct PortRange { // both included; unknown: it may be any
@@ -1642,9 +1637,7 @@ inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Hol
     return std::move(pinned.evictions());
 }
 
-inline Eviction TerminateThenKill::release(const Endpoint& endpoint) const {
-    return detail::os::release(endpoint, destroy_lingering);
-}
+inline Eviction TerminateThenKill::release(const Endpoint& endpoint) const { return detail::os::release(endpoint); }
 
 inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& holders) const {
     detail::Pinned pinned(holders);
@@ -2168,7 +2161,6 @@ struct Socket {
     bool v6_only_unknown = false; // the table does not show it
     std::uint32_t device = 0;     // of the file behind a path, with its number in it
     std::uint32_t file = 0;
-    unsigned char row[52] = {}; // the family, and by what else Linux knows a connection (struct inet_diag_msg)
 };
 
 inline bool holds_address(const Socket& socket) noexcept {
@@ -2300,11 +2292,8 @@ inline Socket inet_row(const unsigned char* row, std::string_view attributes, co
     const std::string_view v6_only = diag_attribute(attributes, attribute_v6_only);
     Address address = v4_any;
     copy_bytes(address.bytes + (v6 ? 0 : 12), row + 8, v6 ? 16 : 4);
-    Socket socket =
-        diag_socket(v6, address, row[1], read_bytes<std::uint32_t>(row + 68), read_bytes<std::uint32_t>(row + 64),
-                    wanted, read_bytes<std::uint32_t>(row + 40), !v6_only.empty() && v6_only[0] != '\0');
-    copy_bytes(socket.row, row, sizeof socket.row);
-    return socket;
+    return diag_socket(v6, address, row[1], read_bytes<std::uint32_t>(row + 68), read_bytes<std::uint32_t>(row + 64),
+                       wanted, read_bytes<std::uint32_t>(row + 40), !v6_only.empty() && v6_only[0] != '\0');
 }
 
 // A row of a dump of Unix domain sockets (struct unix_diag_msg), 16 bytes and attributes: its name as it was bound, an
@@ -2647,17 +2636,6 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
     }
 }
 
-// What comes of `destroy_lingering` on a system without SOCK_DESTROY.
-inline Eviction cannot_destroy(const Endpoint& endpoint) {
-    Eviction eviction;
-    eviction.holder.socket = endpoint;
-    eviction.holder.state = State::lingering;
-    eviction.holder.name = "what may be left of connections";
-    eviction.fate = Fate::refused;
-    eviction.reason = "only Linux can destroy it (SOCK_DESTROY)";
-    return eviction;
-}
-
 inline bool means_yes(std::string_view answer) noexcept {
     return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
 }
@@ -2950,7 +2928,7 @@ inline void remove_exactly(const char* path, const struct ::stat& file, Eviction
     ::rmdir(directory.c_str());
 }
 
-inline Eviction remove_file(const Endpoint& endpoint) {
+inline Eviction release(const Endpoint& endpoint) {
     Eviction eviction;
     eviction.fate = Fate::already_gone;
     struct ::stat file {};
@@ -2981,9 +2959,6 @@ inline bool move_back(const char* from, const char* to) noexcept {
     return ::link(from, to) == 0 && ::unlink(from) == 0;
 }
 
-inline Eviction release(const Endpoint& endpoint, bool connections) {
-    return connections && !Access::is_path(endpoint) ? cannot_destroy(endpoint) : remove_file(endpoint);
-}
 #    endif
 
 inline std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error) {
@@ -3205,18 +3180,15 @@ inline bool shows_bound_sockets() noexcept {
            (major > 6 || (major == 6 && minor >= 8));
 }
 
-// Asks NETLINK_SOCK_DIAG for sockets of a family, or to destroy one: struct nlmsghdr, and struct inet_diag_req_v2 or
-// struct unix_diag_req.
+// Asks NETLINK_SOCK_DIAG for sockets of a family: struct nlmsghdr, and struct inet_diag_req_v2 or struct unix_diag_req.
 inline std::error_code ask_diag(const Handle& netlink, const Endpoint& wanted, unsigned char family,
-                                std::uint32_t states, std::vector<Socket>& sockets, const Socket* doomed = nullptr) {
+                                std::uint32_t states, std::vector<Socket>& sockets) {
     const bool is_path = Access::is_path(wanted);
     alignas(4) unsigned char request[72] = {};
     const auto put = [&](std::size_t at, std::uint32_t value) { copy_bytes(&request[at], &value, sizeof value); };
     const std::uint32_t size = is_path ? 40 : sizeof request;
     put(0, size);
-    // SOCK_DESTROY with NLM_F_REQUEST and NLM_F_ACK, or SOCK_DIAG_BY_FAMILY with NLM_F_REQUEST and NLM_F_DUMP
-    const std::uint16_t type[2] = {std::uint16_t(doomed != nullptr ? 21 : 20),
-                                   std::uint16_t(doomed != nullptr ? 5 : 0x301)};
+    constexpr std::uint16_t type[2] = {20, 0x301}; // SOCK_DIAG_BY_FAMILY with NLM_F_REQUEST and NLM_F_DUMP
     copy_bytes(&request[4], type, sizeof type);
     request[16] = family;
     request[17] = is_path ? 0 : wanted.transport() == Transport::tcp ? 6 : 17; // IPPROTO_TCP, IPPROTO_UDP
@@ -3224,7 +3196,6 @@ inline std::error_code ask_diag(const Handle& netlink, const Endpoint& wanted, u
     request[24] = static_cast<unsigned char>(wanted.port() >> 8);
     request[25] = static_cast<unsigned char>(wanted.port() & 255);
     if (is_path) { put(28, 0x43); } // UDIAG_SHOW_NAME, UDIAG_SHOW_VFS, UDIAG_SHOW_UID
-    if (doomed != nullptr) { copy_bytes(&request[24], &doomed->row[4], sizeof doomed->row - 4); }
     if (!netlink || ::send(netlink.descriptor(), request, size, 0) < 0) { return system_error(errno); }
     std::error_code error;
     alignas(8) unsigned char reply[32768]; // no dump message is larger
@@ -3478,40 +3449,6 @@ inline bool held(const Endpoint& endpoint) {
     const std::error_code error = dump_sockets(endpoint, holding_states(endpoint), sockets, complete);
     keep_conflicting(endpoint, sockets);
     return !error && any_of(sockets, [](const Socket& socket) { return holds_address(socket); });
-}
-
-// The connections on the address that no process has any more. One that is established without a process may wait for a
-// server's accept().
-inline Eviction destroy_lingering(const Endpoint& endpoint) {
-    constexpr std::uint32_t closing = 1U << 4 | 1U << 5 | 1U << 6 | 1U << 9 | 1U << 11; // FIN_WAIT1 to CLOSING
-    std::vector<Socket> sockets;
-    std::vector<Socket> none;
-    Eviction eviction;
-    eviction.error = dump_by_netlink(endpoint, closing, sockets);
-    keep_if(sockets, [&](const Socket& row) { return row.inode == 0 && conflicts(endpoint, row.local); });
-    eviction.holder.socket = endpoint;
-    eviction.holder.state = State::lingering;
-    eviction.holder.name =
-        "what is left of " + std::to_string(sockets.size()) + (sockets.size() == 1 ? " connection" : " connections");
-    if (!Access::host_known(endpoint) && !sockets.empty()) {
-        eviction.fate = Fate::refused;
-        eviction.reason = "the start did not say which address it wants: name the host (\"*\" means all)";
-        return eviction;
-    }
-    const Handle netlink = open_netlink();
-    for (const Socket& socket : sockets) {
-        if (!eviction.error) { eviction.error = ask_diag(netlink, endpoint, socket.row[0], 0, none, &socket); }
-        if (eviction.error == std::errc::no_such_file_or_directory) { eviction.error.clear(); } // its time was over
-    }
-    if (eviction.error == std::errc::operation_not_permitted) { eviction.reason = "it takes CAP_NET_ADMIN"; }
-    eviction.fate = eviction.error ? Fate::not_permitted : sockets.empty() ? Fate::already_gone : Fate::released;
-    return eviction;
-}
-
-inline Eviction release(const Endpoint& endpoint, bool connections) {
-    return connections && !Access::is_path(endpoint) && endpoint.transport() == Transport::tcp
-               ? destroy_lingering(endpoint)
-               : remove_file(endpoint);
 }
 
 // Not by link() first: another user's socket may not be linked (fs.protected_hardlinks, man 5 proc_sys_fs).
@@ -4329,10 +4266,10 @@ inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& er
 inline PortRange ephemeral_ports() { return {}; } // no function tells
 
 // No socket file is removed here, since no table tells whose it is.
-inline Eviction release(const Endpoint& endpoint, bool connections) {
+inline Eviction release(const Endpoint&) {
     Eviction nothing;
     nothing.fate = Fate::already_gone;
-    return connections && !Access::is_path(endpoint) ? cannot_destroy(endpoint) : nothing;
+    return nothing;
 }
 
 inline std::string_view of_the_system(std::uint32_t pid) noexcept {

@@ -327,16 +327,6 @@ TEST_CASE("nobody is ended for a path here, and where the system shows that nobo
     rmdir(directory);
 }
 
-TEST_CASE("connections cannot be destroyed here, and the report says so") {
-    const Stranger holder({"listen=" + at("127.0.0.1")});
-    TcpServer server("127.0.0.1");
-    TerminateThenKill killer;
-    killer.destroy_lingering = true;
-    const Recovery recovery = start(server, Endpoint("127.0.0.1", holder.port), killer);
-    CHECK(server.running());
-    CHECK_THAT(describe(recovery), has_text("only Linux can destroy it"));
-}
-
 #if defined(REGION_MACOS)
 TEST_CASE("another user's socket file is nobody's to remove where its processes cannot be seen") {
     if (geteuid() != 0) { SKIP_HERE("needs root"); }
