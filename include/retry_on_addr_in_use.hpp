@@ -2427,18 +2427,6 @@ inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::ui
     return true;
 }
 
-// Takes the text up to the next socket that /proc/PID/fdinfo/FD of an io_uring shows, and returns its number, 0 without
-// one: what is registered there needs no descriptor (man 2 io_uring_register).
-inline std::uint64_t take_registered(std::string_view& text) noexcept {
-    std::uint64_t inode = 0;
-    while (inode == 0 && text.find("socket:[") != std::string_view::npos) {
-        text.remove_prefix(text.find("socket:["));
-        inode = socket_inode(text.substr(0, text.find(']') + 1));
-        text.remove_prefix(1);
-    }
-    return inode;
-}
-
 // What /proc/PID/stat says (man 5 proc_pid_stat).
 struct ProcessStat {
     char state = '?';
@@ -3266,49 +3254,42 @@ inline std::error_code dump_sockets(const Endpoint& wanted, std::uint32_t states
     return {};
 }
 
-// Calls visit(inode) for what a link in a directory of descriptors leads to: a socket, or (if `deep`) an io_uring with
-// sockets. Returns the error of the link, if it cannot be read.
-template <class Visit> int each_inode(int at, const std::string& name, bool deep, Visit visit) {
+// Calls visit(inode) if a link in a directory of descriptors leads to a socket. Returns the error of the link, if it
+// cannot be read.
+template <class Visit> int each_inode(int at, const std::string& name, Visit visit) {
     char link[64];
     // Not stat(): that would follow the link, to a network file system that hangs perhaps.
     const ssize_t size = ::readlinkat(at, name.c_str(), link, sizeof link);
     if (size < 0) { return errno; }
-    const std::string_view text(link, static_cast<std::size_t>(size));
-    if (const std::uint64_t inode = socket_inode(text); inode != 0) {
-        visit(inode);
-    } else if (deep && text == "anon_inode:[io_uring]") {
-        const std::string info = name.substr(0, name.rfind('/') + 1) + "../fdinfo/" + std::string(base_name(name));
-        const std::string content = read_file(at, info.c_str());
-        std::string_view rest = content;
-        while (const std::uint64_t registered = take_registered(rest)) { visit(registered); }
-    }
+    const std::uint64_t inode = socket_inode(std::string_view(link, static_cast<std::size_t>(size)));
+    if (inode != 0) { visit(inode); }
     return 0;
 }
 
 // The same for a whole directory, with visit(inode, path, name). Returns why it could not be read, if so.
-template <class Visit> int each_socket(int at, const std::string& path, bool deep, Visit visit) {
+template <class Visit> int each_socket(int at, const std::string& path, Visit visit) {
     const Handle directory = open_directory(at, path.c_str());
     if (!directory) { return errno; }
     int refusal = 0;
     const int failure = each_number(directory, [&](const char* name) {
         const int error =
-            each_inode(directory.descriptor(), name, deep, [&](std::uint64_t inode) { visit(inode, path, name); });
+            each_inode(directory.descriptor(), name, [&](std::uint64_t inode) { visit(inode, path, name); });
         refusal = error == EACCES || error == EPERM ? error : 0;
         return refusal == 0; // without the right to one there is none to the next
     });
     return refusal != 0 ? refusal : failure;
 }
 
-// The same for a process, by its descriptors or by those of all its threads with what their io_urings hold. A thread
+// The same for a process, by its descriptors or by those of all its threads. A thread
 // may have a descriptor table of its own, and then its sockets are in no other place (CLONE_FILES, man 2 clone); so are
 // those of the threads left when the first one has ended.
 template <class Visit> int each_socket_of(int proc, const std::string& pid, bool threads, Visit visit) {
-    if (!threads) { return each_socket(proc, pid + "/fd", false, visit); }
+    if (!threads) { return each_socket(proc, pid + "/fd", visit); }
     const Handle directory = open_directory(proc, (pid + "/task").c_str());
     if (!directory) { return errno; }
     int failure = 0;
     const int error = each_number(directory, [&](const char* thread) {
-        const int refusal = each_socket(proc, pid + "/task/" + thread + "/fd", true, visit);
+        const int refusal = each_socket(proc, pid + "/task/" + thread + "/fd", visit);
         failure = refusal != 0 ? refusal : failure;
         return !out_of_resources(failure);
     });
@@ -3359,7 +3340,7 @@ inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Hol
                 if (directory && holder.start_time == 0 && out_of_resources(errno)) { failure = errno; }
                 // Read once more, after the facts and through the same directory: only then are they the holder's.
                 bool confirmed = false;
-                each_inode(directory.descriptor(), path.substr(path.find('/') + 1) + '/' + name, threads,
+                each_inode(directory.descriptor(), path.substr(path.find('/') + 1) + '/' + name,
                            [&](std::uint64_t now) { confirmed = confirmed || now == inode; });
                 if (!confirmed) { continue; }
                 row.pid = socket.pid;

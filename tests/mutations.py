@@ -109,7 +109,6 @@ MUTATIONS = [
     ("hard_holders", "a process stopped under a debugger", "ask == Ask::die ? SIGKILL", "ask == Ask::die ? SIGTERM"),
     ("hard_holders", "a process whose first thread has ended", "for (const bool threads : {false, true}) { // those", "for (const bool threads : {false}) { // those"),
     ("hard_holders", "a socket in flight between processes has no owner to be seen", "        if (socket.pid == 0) { owned.push_back(std::move(socket)); }", "        if (socket.pid != 0) { owned.push_back(std::move(socket)); }"),
-    ("hard_holders", "a socket registered in an io_uring is found", "deep && text == \"anon_inode:[io_uring]\"", "deep && text == \"anon_inode:[other]\""),
     ("hard_holders", "a holder that forks a new one at each signal ends the round, not the machine", "Obstacle obstacle = Obstacle::taken_again;", "Obstacle obstacle = Obstacle::refused_holder;"),
     # what hides them
     ("hidden", "hidepid hides another user's holder, and not our own", "        if (socket.pid == 0) { owned.push_back(std::move(socket)); }", "        if (socket.pid != 0) { owned.push_back(std::move(socket)); }"),

@@ -23,7 +23,7 @@
 //   leave-program=PROGRAM ARGUMENT...    the same, and the program inherits the sockets
 //   memory=MIB descriptors=N             uses that much
 //   name=TEXT                            changes its name; no-dump: lets nobody look at it
-//   in-flight io-uring                   gives the sockets away: into a message nobody reads, into an io_uring
+//   in-flight                            gives the sockets away: into a message nobody reads
 //   planted=UID                          takes a listener on 127.0.0.1 that another user made and sent over
 //   traced                               a child takes over and is stopped under this process as its debugger
 //   last-thread                          the first thread ends, another one goes on
@@ -41,7 +41,6 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <linux/io_uring.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -331,14 +330,6 @@ int main(int argc, char** argv) {
             int pair[2];
             if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) { fail("socketpair"); }
             for (const int fd : sockets) { send_socket(pair[0], fd); }
-            close_sockets();
-        } else if (name == "io-uring") {
-            io_uring_params parameters{};
-            const auto ring = static_cast<int>(syscall(SYS_io_uring_setup, 4, &parameters));
-            if (ring < 0 ||
-                syscall(SYS_io_uring_register, ring, IORING_REGISTER_FILES, sockets.data(), sockets.size()) != 0) {
-                fail("io_uring");
-            }
             close_sockets();
         } else if (name == "planted") {
             int pair[2];

@@ -216,17 +216,6 @@ TEST_CASE("a socket in flight between processes has no owner to be seen") {
     CHECK(holder.alive());
 }
 
-TEST_CASE("a socket registered in an io_uring is found") {
-    std::unique_ptr<Helper> holder;
-    try {
-        holder = std::make_unique<Helper>(std::vector<std::string>{"listen=127.0.0.1:0", "io-uring"});
-    } catch (const std::runtime_error&) { SKIP_HERE("needs io_uring"); }
-    const Started started = start_at("127.0.0.1", holder->port());
-    CHECK(started.serves);
-    CHECK(started.pid() == holder->pid());
-    CHECK_FALSE(holder->alive());
-}
-
 TEST_CASE("a holder that forks a new one at each signal ends the round, not the machine") {
     Helper holder({"fork-on-term", "listen=127.0.0.1:0"});
     const Endpoint here("127.0.0.1", holder.port());

@@ -49,16 +49,6 @@ TEST_CASE("the tables of /proc/net") {
     }
 }
 
-TEST_CASE("the sockets that an io_uring shows") {
-    std::string_view rest = "pos:\t0\nUserFiles:\t2\n    0: socket:[1234]\n    1: pipe:[7]\n    2: socket:[99]\n";
-    CHECK(take_registered(rest) == 1234);
-    CHECK(take_registered(rest) == 99);
-    CHECK(take_registered(rest) == 0);
-    for (std::string_view text : {"", "socket:[", "socket:[]", "socket:[x]", "socket:[1"}) {
-        CHECK(take_registered(text) == 0);
-    }
-}
-
 TEST_CASE("links of descriptors") {
     CHECK(socket_inode("socket:[4242]") == 4242);
     for (const char* link : {"", "socket:[", "socket:[]", "socket:[x]", "socket:[1", "socket:[1]x", "pipe:[1]",
