@@ -309,9 +309,6 @@ struct Recovery {
 //                                                      or none, and returns when they are gone or it gives up.
 //            killer(holder)                            Fate or void: for one const Holder&, called in turn until one is
 //                                                      not gone. After void the holder is looked at for up to 2 s.
-//            killer.release(ep)  (optional)            Eviction: when all are gone, removes what they left at the
-//                                                      const Endpoint&. already_gone: there is nothing.
-//
 //   Log      log(line)                                 void: for a std::string_view, without a line break.
 
 // Specialise it for a server whose start is called something else, or that must be rebuilt before a second start:
@@ -369,9 +366,6 @@ struct TerminateThenKill {
     std::chrono::milliseconds grace{2000};
     std::chrono::milliseconds kill_wait{10000};
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
-    // Also removes the file of a Unix domain socket that nobody has open any more: known by its number, refused by a
-    // connect, twice, and moved aside before it is removed. No other file is touched. (tests/system/paths.cpp)
-    [[nodiscard]] Eviction release(const Endpoint& endpoint) const;
 };
 
 // Kills nobody; waits for the holders to leave by themselves.
@@ -392,10 +386,6 @@ public:
     explicit OnlyIf(Predicate predicate = Predicate(), Killer killer = Killer())
         : predicate_(std::move(predicate)), killer_(std::move(killer)) {}
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders);
-    template <class Inner = Killer>
-    [[nodiscard]] auto release(const Endpoint& endpoint) -> decltype(std::declval<Inner&>().release(endpoint)) {
-        return killer_.release(endpoint);
-    }
 
 private:
     Predicate predicate_;
@@ -913,7 +903,7 @@ std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& erro
 std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
 bool held(const Endpoint& endpoint);
 // Removes the socket file of a path that no process has open any more. already_gone: there is none.
-Eviction release(const Endpoint& endpoint);
+Eviction release(const Endpoint& endpoint, bool may_remove);
 // Whether the process has a socket on that very address that is listening or bound.
 bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error);
 struct PortRange { // both included; unknown: it may be any
@@ -1617,6 +1607,11 @@ template <class Killer> std::vector<Eviction> evict(Killer& killer, const std::v
 
 template <class Predicate> using Refusal = decltype(std::string_view(Predicate::refusal));
 
+// ReportOnly changes nothing, so it removes no file either.
+template <class Killer> inline constexpr bool removes_files = !std::is_same_v<Killer, ReportOnly>;
+template <class Predicate, class Killer>
+inline constexpr bool removes_files<OnlyIf<Predicate, Killer>> = removes_files<Killer>;
+
 } // namespace detail
 
 inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Holder>& holders) const {
@@ -1636,8 +1631,6 @@ inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Hol
     }
     return std::move(pinned.evictions());
 }
-
-inline Eviction TerminateThenKill::release(const Endpoint& endpoint) const { return detail::os::release(endpoint); }
 
 inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& holders) const {
     detail::Pinned pinned(holders);
@@ -1759,9 +1752,6 @@ using Held = decltype(static_cast<bool>(std::declval<Probe&>().held(std::declval
 template <class Probe> using ProbeResult = CallResult<Probe, const Endpoint&, std::error_code&>;
 template <class Probe> using PlainProbeResult = CallResult<Probe, const Endpoint&>;
 
-template <class Killer>
-using Release = decltype(Eviction(std::declval<Killer&>().release(std::declval<const Endpoint&>())));
-
 enum class KillerKind : std::uint8_t { good, unusable, probe, predicate, wrong_result };
 
 // The form for one holder is tried first: a generic lambda for one must not meet a vector.
@@ -1862,7 +1852,7 @@ public:
             return false;
         }
         if (somebody || holders.empty()) { settle(); } // what only lingers will not go while we wait
-        if (release()) { return true; }
+        if (remove_stale_socket_file()) { return true; }
         recovery_.obstacle = Obstacle::file_in_the_way;
         report();
         return false;
@@ -1971,25 +1961,16 @@ private:
         report();
     }
 
-    // What is left where no process is any more. False if a file is in the way that may not be removed.
-    bool release() {
-        if constexpr (detected<Release, Killer>) {
-            const auto lives_on = [](const Eviction& eviction) { return eviction.fate == Fate::released; };
-            const bool is_path = Access::is_path(recovery_.endpoint);
-            if (!is_path && any_of(recovery_.evictions, lives_on)) { return true; } // and may be sending still
-            const Clock::time_point begin = Clock::now();
-            Eviction eviction;
-            ADDR_IN_USE_TRY { eviction = killer_.release(recovery_.endpoint); }
-            ADDR_IN_USE_CATCH_ALL { return true; }
-            const Fate fate = eviction.fate;
-            eviction.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
-            if (fate == Fate::already_gone || fate == Fate::survived) { return true; }
-            say([&] { return fate_sentence(eviction); });
-            recovery_.evictions.push_back(std::move(eviction));
-            return !is_path || fate == Fate::released;
-        } else {
-            return true;
-        }
+    // Removes the socket file that no process has open any more. False if a file is left at the path.
+    bool remove_stale_socket_file() {
+        if (!Access::is_file(recovery_.endpoint)) { return true; }
+        const Clock::time_point begin = Clock::now();
+        Eviction eviction = os::release(recovery_.endpoint, removes_files<Killer>);
+        eviction.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+        if (eviction.fate == Fate::already_gone || eviction.fate == Fate::survived) { return true; }
+        say([&] { return fate_sentence(eviction); });
+        recovery_.evictions.push_back(std::move(eviction));
+        return recovery_.evictions.back().fate == Fate::released;
     }
 
     // A dying process keeps its sockets for a while, and cannot be named then.
@@ -2916,7 +2897,7 @@ inline void remove_exactly(const char* path, const struct ::stat& file, Eviction
     ::rmdir(directory.c_str());
 }
 
-inline Eviction release(const Endpoint& endpoint) {
+inline Eviction release(const Endpoint& endpoint, bool may_remove) {
     Eviction eviction;
     eviction.fate = Fate::already_gone;
     struct ::stat file {};
@@ -2931,7 +2912,10 @@ inline Eviction release(const Endpoint& endpoint) {
         if (error || holders[0].state != State::lingering) { return eviction; }
         eviction.holder = holders[0];
     }
-    if (S_ISSOCK(file.st_mode)) {
+    if (!may_remove) {
+        eviction.fate = Fate::refused;
+        eviction.reason = "ReportOnly removes no file";
+    } else if (S_ISSOCK(file.st_mode)) {
         eviction.fate = Fate::released;
         remove_exactly(Access::path(endpoint), file, eviction);
         if (eviction.error) { eviction.fate = Fate::not_permitted; }
@@ -4247,7 +4231,7 @@ inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& er
 inline PortRange ephemeral_ports() { return {}; } // no function tells
 
 // No socket file is removed here, since no table tells whose it is.
-inline Eviction release(const Endpoint&) {
+inline Eviction release(const Endpoint&, bool) {
     Eviction nothing;
     nothing.fate = Fate::already_gone;
     return nothing;

@@ -20,9 +20,7 @@ MUTATIONS = [
     # paths, and what lingers
     ("paths", "a socket file that nobody has open is removed", "|| ::unlink(aside.c_str()) != 0) {", "|| ::link(aside.c_str(), path) != 0) {"),
     ("paths", "a listener on a path leaves when asked, and its file goes with it", "if (same_device ? socket.file != static_cast<std::uint32_t>(number) : !named) { return false; }", "if (same_device ? socket.file == static_cast<std::uint32_t>(number) : !named) { return false; }"),
-    ("paths", "a listener on a path leaves when asked, and its file goes with it", "        if (release()) { return true; }\n", "        return true;\n"),
     ("paths", "an abstract name is free as soon as its holder is gone", "(detail::Access::is_file(a) || a.transport() == b.transport());", "true;"),
-    ("paths", "a file that is no socket is never touched, and the report says what it is", "    if (S_ISSOCK(file.st_mode)) {\n        eviction.fate", "    if (true) {\n        eviction.fate"),
     ("paths", "a file that is no socket is never touched, and the report says what it is", "S_ISLNK(file.st_mode) ? \"the link \"", "S_ISLNK(file.st_mode) ? \"the file \""),
     ("paths", "who holds what a link leads to is nobody's business", "    if (::lstat(Access::path(wanted), &at) != 0) {", "    if (::stat(Access::path(wanted), &at) != 0) {"),
     ("paths", "killers that end nobody remove nothing", "        if (somebody) {\n            say_holders", "        if (true) {\n            say_holders"),
@@ -82,7 +80,6 @@ MUTATIONS = [
     ("bystanders", "a holder that started after our start began lives", "return holder.start_time > moment / tick;", "return holder.start_time > moment;"),
     ("bystanders", "a supervisor that brings the holder back wins, after one round", "Obstacle obstacle = Obstacle::taken_again;", "Obstacle obstacle = Obstacle::refused_holder;"),
     ("bystanders", "connections that a dead holder leaves behind are named, and nobody is ended for them", ": inode != 0            ? State::connected", ": inode == 0            ? State::connected"),
-    ("bystanders", "with SO_REUSEADDR on both sides, connections left behind are in nobody's way", "        if (release()) { return true; }\n", "        if (release()) { return false; }\n"),
     # killers
     ("killers", "a pid that another process has by now is not signalled", "now.start_time != before.start_time) {", "now.start_time == 0) {"),
     ("killers", "a process that has let the address go is not signalled", "} else if (!holds) {", "} else if (error) {"),
