@@ -37,7 +37,7 @@
 //   13  POSIX: terminal, log, lsof
 //   14  Linux
 //   15  macOS
-//   16  other POSIX systems: lsof, ps and kill
+//   16  other POSIX systems: finds by lsof and reports
 //   17  Windows
 
 #ifndef RETRY_ON_ADDR_IN_USE_HPP_0_1_0
@@ -3672,7 +3672,7 @@ inline std::vector<Holder> list_path(const Endpoint& endpoint, std::vector<Socke
     for (Holder& holder : holders) {
         if (!is_socket || (sockets.empty() && (!blind || file.st_uid == ::geteuid()))) { continue; }
         holder.state = State::listening;
-        holder.name = sockets.empty() ? "" : "perhaps " + label(identify(sockets[0].pid));
+        holder.name.clear();
     }
     return holders;
 }
@@ -3804,16 +3804,13 @@ inline int send_signal(const Handle&, std::uint32_t pid, int number) noexcept {
 } // namespace detail::os
 #endif // macOS
 
-// 16  other POSIX systems: lsof, ps and kill //////////////////////////////////////////////////////////////////////////
+// 16  other POSIX systems: finds by lsof and reports //////////////////////////////////////////////////////////////////
 
 #if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
 namespace detail::os {
 
-inline constexpr Milliseconds tool_time{5000};
-
-// Whole seconds since 1970, as ps tells when a process started.
-inline std::uint64_t now() noexcept { return static_cast<std::uint64_t>(::time(nullptr)); }
-inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept { return holder.start_time > moment; }
+inline std::uint64_t now() noexcept { return 0; }
+inline bool started_after(const Holder&, std::uint64_t) noexcept { return false; }
 inline bool exact_first() noexcept { return true; }
 
 inline std::string_view advice(Obstacle obstacle) noexcept {
@@ -3822,105 +3819,36 @@ inline std::string_view advice(Obstacle obstacle) noexcept {
                                                          : "";
 }
 
-// What ps says of a process in one word each, and its start in five: parent, three users, terminal, state, start, name.
-struct PsLine {
-    std::uint32_t parent = 0;
-    std::string users[3];
-    std::string terminal;
-    std::string state;
-    std::uint64_t start_time = 0;
-    std::string name;
-};
-
-inline PsLine ps(std::uint32_t pid, std::error_code& error) {
-    const std::string number = std::to_string(pid);
-    const std::string text =
-        run_tool({"/bin/ps", "/usr/bin/ps"},
-                 {"ps",   "-o", "ppid=", "-o", "uid=",    "-o", "ruid=", "-o", "svuid=",       "-o",
-                  "tty=", "-o", "stat=", "-o", "lstart=", "-o", "comm=", "-p", number.c_str(), nullptr},
-                 tool_time, error);
-    PsLine line;
-    std::string_view rest(text);
-    rest = take_line(rest);
-    std::string_view parent = take_word(rest);
-    take_number(parent, line.parent);
-    for (std::string& user : line.users) { user = take_word(rest); }
-    line.terminal = take_word(rest);
-    line.state = take_word(rest);
-    std::string start;
-    for (int word = 0; word < 5; ++word) { start += std::string(take_word(rest)) + ' '; }
-    ::tm time{};
-    if (::strptime(start.c_str(), "%a %b %d %H:%M:%S %Y", &time) != nullptr) {
-        line.start_time = static_cast<std::uint64_t>(::timegm(&time));
-    }
-    line.name = base_name(rest.substr((std::min)(rest.size(), rest.find_first_not_of(' '))));
-    return line;
-}
-
-inline PsLine ps(std::uint32_t pid) {
-    std::error_code error;
-    return ps(pid, error);
-}
-
-inline Holder identify(std::uint32_t pid) {
-    Holder holder;
-    if (const PsLine line = ps(pid); line.start_time != 0) {
-        holder.pid = pid;
-        holder.start_time = line.start_time;
-        holder.name = line.name;
-        holder.user = line.users[0];
-    }
-    return holder;
-}
+// lsof tells no start time, so a process cannot be known again: nothing is terminated here.
+inline Holder identify(std::uint32_t) { return {}; }
 
 inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
-    return lsof(endpoint, tool_time, error);
+    return lsof(endpoint, Milliseconds(5000), error);
 }
 inline bool held(const Endpoint& endpoint) {
     std::error_code error;
-    return any_of(list_holders(endpoint, error), [](const Holder& holder) { return holder.pid != 0; });
+    return any_of(list_holders(endpoint, error), [](const Holder& holder) { return holds_address(holder); });
 }
-inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
-    return any_of(list_holders(socket, error), [&](const Holder& holder) {
-        return holder.pid == pid && holds_address(holder) && same_address(holder.socket, socket);
-    });
+inline bool holds(std::uint32_t, const Endpoint&, std::error_code& error) {
+    error = std::make_error_code(std::errc::function_not_supported);
+    return false;
 }
 inline PortRange ephemeral_ports() { return {}; }
 
 inline std::uint32_t tracer(std::error_code&) { return 0; }
 inline bool isolated(std::uint32_t, std::error_code&) { return false; }
 inline std::string service(std::uint32_t, std::error_code&) { return ""; }
-inline std::uint32_t parent(std::uint32_t pid, std::error_code& error) { return ps(pid, error).parent; }
-inline bool on_terminal(std::uint32_t pid, std::error_code& error) {
-    const PsLine line = ps(pid, error);
-    return line.terminal != "?" && line.terminal != "-" && line.terminal != "??";
-}
-inline bool same_user(std::uint32_t pid) {
-    const PsLine line = ps(pid);
-    const std::string user = std::to_string(::geteuid());
-    return line.users[0] == user && line.users[1] == user && line.users[2] == user;
-}
-// Neither is told reliably on every one of these systems: fewer kills.
+inline std::uint32_t parent(std::uint32_t, std::error_code&) { return 0; }
+inline bool on_terminal(std::uint32_t, std::error_code&) { return true; }
+inline bool same_user(std::uint32_t) { return false; }
 inline bool same_executable(std::uint32_t) { return false; }
 inline bool same_command_line(std::uint32_t) { return false; }
 
-inline Process::Process(std::uint32_t pid) : pid_(pid) {
-    if (!is_target(pid)) {
-        error_ = std::make_error_code(std::errc::operation_not_permitted);
-        return;
-    }
-    start_time_ = ps(pid).start_time;
-    if (start_time_ == 0 && !is_gone(pid)) { error_ = std::make_error_code(std::errc::permission_denied); }
-}
-inline bool is_dead(std::uint32_t pid, std::uint64_t start_time) {
-    const PsLine line = ps(pid);
-    if (line.start_time == 0) { return is_gone(pid); }
-    return line.start_time != start_time || line.state.substr(0, 1) == "Z";
-}
-inline bool is_stopped(std::uint32_t pid) { return ps(pid).state.substr(0, 1) == "T"; }
-inline int send_signal(const Handle&, std::uint32_t pid, int number) noexcept {
-    return ::kill(static_cast<pid_t>(pid), number);
-}
+inline Process::Process(std::uint32_t pid)
+    : pid_(pid), error_(std::make_error_code(std::errc::function_not_supported)) {}
+inline bool is_dead(std::uint32_t, std::uint64_t) { return false; }
+inline bool is_stopped(std::uint32_t) { return false; }
+inline int send_signal(const Handle&, std::uint32_t, int) noexcept { return -1; }
 
 } // namespace detail::os
 #endif // other POSIX systems

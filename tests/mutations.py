@@ -39,7 +39,6 @@ MUTATIONS = [
     ("hidden", "where a file system shows other numbers than it has inside, nobody is ended for a name, and nothing removed", "if (same_device ? socket.file != static_cast<std::uint32_t>(number) : !named) { return false; }", "if (!same_device || socket.file != static_cast<std::uint32_t>(number)) { return false; }"),
     ("hidden", "a live connection is never destroyed, nor is what a living server left beside it", "somebody = somebody || holder.state != State::lingering;", "somebody = somebody || holds_address(holder);"),
     ("real_servers", "a message bus is a person's session and lives, and what it leaves when it is killed is removed", "dbus-daemon,dbus-broker*", "dbus-broker*"),
-    ("macos", "nobody is ended for a path here, and where the system shows that nobody has it its file is removed", "holder.state = State::listening;\n        holder.name = sockets.empty()", "holder.name = sockets.empty()"),
     ("macos", "another user's socket file is nobody's to remove where its processes cannot be seen", "(!blind || file.st_uid == ::geteuid())", "true"),
     # holders that must leave
     ("holders", "a holder that leaves on SIGTERM", "ask == Ask::leave ? SIGTERM", "ask == Ask::leave ? 0"),
@@ -155,8 +154,6 @@ MUTATIONS = [
     ("macos", "who holds the very address is meant, and a wildcard one only if there is nobody", "if (os::exact_first() &&", "if (!os::exact_first() &&"),
     ("macos", "what does not leave is forced, and what is stopped goes on to leave", "info.pbsi_status == stopped;", "info.pbsi_status != stopped;"),
     # other POSIX systems
-    ("other", "what is known of a holder, and of ourselves", "\"%a %b %d %H:%M:%S %Y\"", "\"%Y\""),
-    ("other", "what does not leave is forced, and what is stopped goes on to leave", "is_stopped(std::uint32_t pid) { return ps(pid).state.substr(0, 1) == \"T\"; }", "is_stopped(std::uint32_t) { return false; }"),
     ("other", "a dual-stack holder is in the way of IPv4", "socket.v6_only_unknown = socket.local.host() == \"::\";", "socket.v6_only_unknown = false;"),
     ("other", "a socket that is bound and does not listen", "if (blind && (!any_of(sockets, holds)", "if (blind && (any_of(sockets, holds)"),
     # Windows, by Wine
