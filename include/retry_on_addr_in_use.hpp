@@ -481,7 +481,6 @@ private:
     Killer killer_{};
     Log log_{};
     Recovery recovery_{};
-    bool touched_ = false; // recovery_ holds more than an endpoint that is no path
 };
 
 template <class Server> RetryOnAddrInUse(Server&&) -> RetryOnAddrInUse<Server>;
@@ -710,14 +709,6 @@ struct Access {
     static bool is_path(const Endpoint& endpoint) noexcept { return endpoint.host_ == Endpoint::Host::path; }
     static bool is_file(const Endpoint& endpoint) noexcept { return is_path(endpoint) && endpoint.path_[0] != '@'; }
     static const char* path(const Endpoint& endpoint) noexcept { return endpoint.path_; }
-    // All of it, or without the room for a path: that spares a start that succeeds half of its instructions.
-    static void copy(Endpoint& to, const Endpoint& from, bool with_path) noexcept {
-        if (with_path) {
-            to = from;
-        } else {
-            copy_bytes(&to, &from, sizeof to - sizeof to.path_);
-        }
-    }
     static constexpr std::size_t path_size = sizeof Endpoint::path_;
     // A port of 0 is never in use: the system gives out a free one.
     static bool can_be_in_use(const Endpoint& endpoint) noexcept { return endpoint.port_ != 0 || is_path(endpoint); }
@@ -2049,9 +2040,8 @@ auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoin
                                          "report a failure. Return an error, or wrap the server in Preflight.");
     if constexpr (detail::check_policies<Probe, Killer, Log>() && startable && reports) {
         const std::uint64_t begin = detail::os::now();
-        if (touched_) { recovery_ = Recovery(); }
-        touched_ = detail::Access::is_path(endpoint);
-        detail::Access::copy(recovery_.endpoint, endpoint, touched_);
+        recovery_ = Recovery();
+        recovery_.endpoint = endpoint;
         bool spent = false;
         if constexpr (detail::preflight<Server>) { spent = look_first(begin); }
         for (bool again = false;; again = true) {
@@ -2086,7 +2076,6 @@ bool RetryOnAddrInUse<Server, Probe, Killer, Log>::look_first(std::uint64_t begi
         // At a path there may be a file that no process has any more.
         using detail::Access;
         if (Access::can_be_in_use(recovery_.endpoint) && (Access::is_path(recovery_.endpoint) || round.held())) {
-            touched_ = true;
             round.run(detail::Verdict::yes);
         }
     }
@@ -2102,7 +2091,6 @@ bool RetryOnAddrInUse<Server, Probe, Killer, Log>::recover(detail::Verdict verdi
     if (!detail::Access::can_be_in_use(recovery_.endpoint) || (verdict == detail::Verdict::no && !last)) {
         return false;
     }
-    touched_ = true;
     ADDR_IN_USE_TRY {
         detail::Round<Probe, Killer, Log> round(probe_, killer_, log_, recovery_, begin);
         if (last) {
