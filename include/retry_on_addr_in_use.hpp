@@ -27,18 +27,19 @@
 //    4  what a policy must offer
 //    5  the policies
 //    6  RetryOnAddrInUse and free_address
-//    ------------------------------------------- a user can stop reading here
-//    7  endpoints: text, reach, conflicts
-//    8  what the logic asks of an operating system
-//    9  servers: how one is started, and what counts as "address in use"
-//   10  holders: who is never ended, and how the others are
-//   11  one round: probe, evict, wait
-//   12  parsers and table readers, the same on every system
-//   13  POSIX: terminal, log, lsof
-//   14  Linux
-//   15  macOS
-//   16  other POSIX systems: finds by lsof and reports
-//   17  Windows
+//   =========================================== implementation: users can stop reading here
+//    7  what the logic asks of an operating system
+//    8  endpoints: text and conflicts
+//    9  failures: starting a server, classifying what went wrong
+//   10  sockets to holders
+//   11  protection: every reason to leave a process alone
+//   12  termination: pinned processes, the killers and predicates
+//   13  recovery: probe, protect, evict, wait until free, clean up; the report
+//   14  POSIX: what its systems share
+//   15  Linux
+//   16  macOS
+//   17  other POSIX systems: finds by lsof and reports
+//   18  Windows
 
 #ifndef RETRY_ON_ADDR_IN_USE_HPP_0_1_0
 #define RETRY_ON_ADDR_IN_USE_HPP_0_1_0
@@ -501,9 +502,195 @@ template <class Killer = TerminateThenKill> Recovery free_address(const Endpoint
     return addr_in_use::free_address(endpoint, SystemProbe(), std::move(killer), StderrLog());
 }
 
-// 7  endpoints: text, reach, conflicts ////////////////////////////////////////////////////////////////////////////////
+// =====================================================================================================================
+//                                implementation: users can stop reading here
+// =====================================================================================================================
+
+// 7  what the logic asks of an operating system ///////////////////////////////////////////////////////////////////////
 
 namespace detail {
+
+// A row of a socket table.
+struct Socket {
+    Endpoint local;
+    State state = State::bound;
+    std::uint64_t inode = 0; // 0: no process has it
+    std::uint32_t pid = 0;
+    std::string user;             // on record for the socket; empty: unknown
+    bool v6_only_unknown = false; // the table does not show it
+    std::uint32_t device = 0;     // of the file behind a path, with its number in it
+    std::uint32_t file = 0;
+};
+
+} // namespace detail
+
+namespace detail::os {
+
+using Milliseconds = std::chrono::milliseconds;
+enum class Ask : std::uint8_t { permission, leave, die };
+
+// errno, or the thread's last error on Windows.
+int last_error() noexcept;
+void last_error(int value) noexcept;
+// How a failed bind is numbered: for certain, as libuv negates it, and where it may have another reason (0: nowhere).
+struct BindErrors {
+    int in_use;
+    int negated;
+    int denied;
+};
+BindErrors bind_errors() noexcept;
+// What a person can do here about an obstacle, with PORT for the number; empty if it says enough by itself.
+std::string_view advice(Obstacle obstacle) noexcept;
+// Whether a socket on one address and one on all may live side by side, so that who holds the very address is meant.
+bool exact_first() noexcept;
+bool can_ask() noexcept; // to leave; where not, a process can only be forced
+
+std::uint32_t self() noexcept;
+bool privileged() noexcept;   // sees every user's sockets and processes as they are
+std::uint64_t now() noexcept; // one clock read, in a unit of its own; for `started_after`
+bool started_after(const Holder& holder, std::uint64_t moment) noexcept;
+void pause(Milliseconds time) noexcept;
+
+// Who holds the address. A socket without a visible owner yields a Holder with pid 0.
+std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error);
+std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
+bool held(const Endpoint& endpoint);
+// Removes the socket file of a path that no process has open any more. already_gone: there is none.
+Eviction release(const Endpoint& endpoint, bool may_remove);
+// Whether the process has a socket on that very address that is listening or bound.
+bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error);
+struct PortRange { // both included; unknown: it may be any
+    std::uint16_t first = 1024;
+    std::uint16_t last = 65535;
+};
+PortRange ephemeral_ports();
+
+// Facts about a process. 0, empty or false where they cannot be read.
+Holder identify(std::uint32_t pid);
+// Why no program may be allowed to end it, if it is the system's own; else empty.
+std::string_view of_the_system(std::uint32_t pid) noexcept;
+// What protects a process. An error only where we ourselves cannot read any more: that it is gone or hidden is none.
+std::uint32_t parent(std::uint32_t pid, std::error_code& error);
+std::uint32_t tracer(std::error_code& error); // who debugs us
+bool on_terminal(std::uint32_t pid, std::error_code& error);
+bool isolated(std::uint32_t pid, std::error_code& error);       // in a container or sandbox that is not ours
+std::string service(std::uint32_t pid, std::error_code& error); // its system service or container, if any
+bool same_executable(std::uint32_t pid);
+bool same_command_line(std::uint32_t pid);
+bool same_user(std::uint32_t pid);
+
+// A descriptor, or a HANDLE on Windows, that is closed with its owner.
+class Handle {
+public:
+    explicit Handle(std::intptr_t value = -1) noexcept : value_(value) {}
+    Handle(Handle&& other) noexcept : value_(other.value_) { other.value_ = -1; }
+    Handle& operator=(Handle&& other) noexcept {
+        std::swap(value_, other.value_);
+        return *this;
+    }
+    ~Handle();
+    explicit operator bool() const noexcept { return value_ != -1; }
+    [[nodiscard]] std::intptr_t value() const noexcept { return value_; }
+    [[nodiscard]] int descriptor() const noexcept { return static_cast<int>(value_); }
+
+private:
+    std::intptr_t value_;
+};
+
+// A process that is held on to, so that no signal can reach another one that gets its pid.
+class Process {
+public:
+    explicit Process(std::uint32_t pid);
+    explicit Process(const Holder& holder) : Process(holder.pid) {}
+    // Why it could not be held on to. A process that is gone is no error, but `exited`.
+    [[nodiscard]] std::error_code error() const noexcept { return error_; }
+    // Whether it is dead; a zombie is, its sockets are closed.
+    [[nodiscard]] bool exited() const;
+    // Refuses by itself this process, every pid of 1 or less, and whatever is no pid on this system.
+    [[nodiscard]] std::error_code signal(Ask ask) const;
+    // Returns when one of `processes` that lives now has exited, or `time` has passed.
+    static void wait(const std::vector<Process>& processes, Milliseconds time);
+
+private:
+    std::uint32_t pid_;
+    Handle handle_;
+    [[maybe_unused]] std::uint64_t start_time_ = 0; // where there is no handle to hold on to
+    std::error_code error_;
+};
+
+bool ask_on_terminal(const std::string& question, Milliseconds timeout);
+void write_line(std::string_view line);
+
+} // namespace detail::os
+
+// The caller's last error survives whatever is done while this lives.
+namespace detail {
+class KeepLastError {
+public:
+    KeepLastError() noexcept : value_(os::last_error()) {}
+    ~KeepLastError() { os::last_error(value_); }
+    KeepLastError(const KeepLastError&) = delete;
+    KeepLastError& operator=(const KeepLastError&) = delete;
+
+private:
+    int value_;
+};
+
+using Clock = std::chrono::steady_clock;
+
+// As in <algorithm>, which costs a user four times as many lines to read as this header.
+template <class Range, class Test> bool any_of(const Range& range, Test test) {
+    for (const auto& element : range) {
+        if (test(element)) { return true; }
+    }
+    return false;
+}
+template <class T, class Test> void keep_if(std::vector<T>& elements, Test test) {
+    std::vector<T> kept;
+    for (T& element : elements) {
+        if (test(element)) { kept.push_back(std::move(element)); }
+    }
+    elements = std::move(kept);
+}
+
+// A deadline that no duration can overflow.
+inline Clock::time_point deadline_after(os::Milliseconds time) {
+    constexpr os::Milliseconds year(365LL * 24 * 60 * 60 * 1000);
+    return Clock::now() + (std::max)(os::Milliseconds(0), (std::min)(time, year));
+}
+
+inline os::Milliseconds left_until(Clock::time_point deadline) {
+    return std::chrono::ceil<os::Milliseconds>(deadline - Clock::now()); // rounded up: no busy last millisecond
+}
+
+// How long a closed socket may still be in the way, and a holder be looked at after a killer that only asked.
+inline constexpr os::Milliseconds settle_time{2000};
+} // namespace detail
+
+// 8  endpoints: text and conflicts ////////////////////////////////////////////////////////////////////////////////////
+
+namespace detail {
+
+inline bool means_yes(std::string_view answer) noexcept {
+    return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
+}
+
+inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }
+
+template <class Number> Number read_bytes(const void* bytes) noexcept {
+    Number number;
+    copy_bytes(&number, bytes, sizeof number);
+    return number;
+}
+
+// The file name at the end of a path.
+inline std::string_view base_name(std::string_view path) noexcept {
+    return path.substr(path.find_last_of("/\\") + 1); // npos + 1 is 0
+}
+
+inline bool ends_with(std::string_view text, std::string_view end) noexcept {
+    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
 
 [[noreturn]] inline void reject(const std::string& text) {
 #if ADDR_IN_USE_HAS_EXCEPTIONS()
@@ -579,6 +766,20 @@ inline std::string to_hex(unsigned value, std::size_t least_digits = 1) {
         text.insert(text.begin(), "0123456789abcdef"[value % 16]);
     }
     return text;
+}
+
+// Text of another process for a person's eyes: what is not printable ASCII could move the cursor of a terminal.
+inline std::string printable(std::string_view text, std::size_t most) {
+    std::string result;
+    for (const char c : text) {
+        if (result.size() >= most) { return result + "..."; }
+        if (c >= ' ' && c <= '~' && c != '\\') {
+            result += c;
+        } else {
+            result += "\\x" + to_hex(static_cast<unsigned char>(c), 2);
+        }
+    }
+    return result;
 }
 
 inline constexpr Address v4_any{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255}};
@@ -860,152 +1061,7 @@ inline std::string to_string(Obstacle obstacle) {
                          "live_connection", "taken_again", "this_process", "reserved_port", "file_in_the_way"});
 }
 
-// 8  what the logic asks of an operating system ///////////////////////////////////////////////////////////////////////
-
-namespace detail::os {
-
-using Milliseconds = std::chrono::milliseconds;
-enum class Ask : std::uint8_t { permission, leave, die };
-
-// errno, or the thread's last error on Windows.
-int last_error() noexcept;
-void last_error(int value) noexcept;
-// How a failed bind is numbered: for certain, as libuv negates it, and where it may have another reason (0: nowhere).
-struct BindErrors {
-    int in_use;
-    int negated;
-    int denied;
-};
-BindErrors bind_errors() noexcept;
-// What a person can do here about an obstacle, with PORT for the number; empty if it says enough by itself.
-std::string_view advice(Obstacle obstacle) noexcept;
-// Whether a socket on one address and one on all may live side by side, so that who holds the very address is meant.
-bool exact_first() noexcept;
-bool can_ask() noexcept; // to leave; where not, a process can only be forced
-
-std::uint32_t self() noexcept;
-bool privileged() noexcept;   // sees every user's sockets and processes as they are
-std::uint64_t now() noexcept; // one clock read, in a unit of its own; for `started_after`
-bool started_after(const Holder& holder, std::uint64_t moment) noexcept;
-void pause(Milliseconds time) noexcept;
-
-// Who holds the address. A socket without a visible owner yields a Holder with pid 0.
-std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error);
-std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
-bool held(const Endpoint& endpoint);
-// Removes the socket file of a path that no process has open any more. already_gone: there is none.
-Eviction release(const Endpoint& endpoint, bool may_remove);
-// Whether the process has a socket on that very address that is listening or bound.
-bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error);
-struct PortRange { // both included; unknown: it may be any
-    std::uint16_t first = 1024;
-    std::uint16_t last = 65535;
-};
-PortRange ephemeral_ports();
-
-// Facts about a process. 0, empty or false where they cannot be read.
-Holder identify(std::uint32_t pid);
-// Why no program may be allowed to end it, if it is the system's own; else empty.
-std::string_view of_the_system(std::uint32_t pid) noexcept;
-// What protects a process. An error only where we ourselves cannot read any more: that it is gone or hidden is none.
-std::uint32_t parent(std::uint32_t pid, std::error_code& error);
-std::uint32_t tracer(std::error_code& error); // who debugs us
-bool on_terminal(std::uint32_t pid, std::error_code& error);
-bool isolated(std::uint32_t pid, std::error_code& error);       // in a container or sandbox that is not ours
-std::string service(std::uint32_t pid, std::error_code& error); // its system service or container, if any
-bool same_executable(std::uint32_t pid);
-bool same_command_line(std::uint32_t pid);
-bool same_user(std::uint32_t pid);
-
-// A descriptor, or a HANDLE on Windows, that is closed with its owner.
-class Handle {
-public:
-    explicit Handle(std::intptr_t value = -1) noexcept : value_(value) {}
-    Handle(Handle&& other) noexcept : value_(other.value_) { other.value_ = -1; }
-    Handle& operator=(Handle&& other) noexcept {
-        std::swap(value_, other.value_);
-        return *this;
-    }
-    ~Handle();
-    explicit operator bool() const noexcept { return value_ != -1; }
-    [[nodiscard]] std::intptr_t value() const noexcept { return value_; }
-    [[nodiscard]] int descriptor() const noexcept { return static_cast<int>(value_); }
-
-private:
-    std::intptr_t value_;
-};
-
-// A process that is held on to, so that no signal can reach another one that gets its pid.
-class Process {
-public:
-    explicit Process(std::uint32_t pid);
-    explicit Process(const Holder& holder) : Process(holder.pid) {}
-    // Why it could not be held on to. A process that is gone is no error, but `exited`.
-    [[nodiscard]] std::error_code error() const noexcept { return error_; }
-    // Whether it is dead; a zombie is, its sockets are closed.
-    [[nodiscard]] bool exited() const;
-    // Refuses by itself this process, every pid of 1 or less, and whatever is no pid on this system.
-    [[nodiscard]] std::error_code signal(Ask ask) const;
-    // Returns when one of `processes` that lives now has exited, or `time` has passed.
-    static void wait(const std::vector<Process>& processes, Milliseconds time);
-
-private:
-    std::uint32_t pid_;
-    Handle handle_;
-    [[maybe_unused]] std::uint64_t start_time_ = 0; // where there is no handle to hold on to
-    std::error_code error_;
-};
-
-bool ask_on_terminal(const std::string& question, Milliseconds timeout);
-void write_line(std::string_view line);
-
-} // namespace detail::os
-
-// The caller's last error survives whatever is done while this lives.
-namespace detail {
-class KeepLastError {
-public:
-    KeepLastError() noexcept : value_(os::last_error()) {}
-    ~KeepLastError() { os::last_error(value_); }
-    KeepLastError(const KeepLastError&) = delete;
-    KeepLastError& operator=(const KeepLastError&) = delete;
-
-private:
-    int value_;
-};
-
-using Clock = std::chrono::steady_clock;
-
-// As in <algorithm>, which costs a user four times as many lines to read as this header.
-template <class Range, class Test> bool any_of(const Range& range, Test test) {
-    for (const auto& element : range) {
-        if (test(element)) { return true; }
-    }
-    return false;
-}
-template <class T, class Test> void keep_if(std::vector<T>& elements, Test test) {
-    std::vector<T> kept;
-    for (T& element : elements) {
-        if (test(element)) { kept.push_back(std::move(element)); }
-    }
-    elements = std::move(kept);
-}
-
-// A deadline that no duration can overflow.
-inline Clock::time_point deadline_after(os::Milliseconds time) {
-    constexpr os::Milliseconds year(365LL * 24 * 60 * 60 * 1000);
-    return Clock::now() + (std::max)(os::Milliseconds(0), (std::min)(time, year));
-}
-
-inline os::Milliseconds left_until(Clock::time_point deadline) {
-    return std::chrono::ceil<os::Milliseconds>(deadline - Clock::now()); // rounded up: no busy last millisecond
-}
-
-// How long a closed socket may still be in the way, and a holder be looked at after a killer that only asked.
-inline constexpr os::Milliseconds settle_time{2000};
-} // namespace detail
-
-// 9  servers: how one is started, and what counts as "address in use" /////////////////////////////////////////////////
+// 9  failures: starting a server, classifying what went wrong /////////////////////////////////////////////////////////
 
 namespace detail {
 
@@ -1263,21 +1319,11 @@ template <class S> Verdict judge_exception() {
 template <class S> Verdict judge_exception() { return Verdict::no; }
 #endif
 
-// 10  holders: who is never ended, and how the others are /////////////////////////////////////////////////////////////
+} // namespace detail
 
-// Text of another process for a person's eyes: what is not printable ASCII could move the cursor of a terminal.
-inline std::string printable(std::string_view text, std::size_t most) {
-    std::string result;
-    for (const char c : text) {
-        if (result.size() >= most) { return result + "..."; }
-        if (c >= ' ' && c <= '~' && c != '\\') {
-            result += c;
-        } else {
-            result += "\\x" + to_hex(static_cast<unsigned char>(c), 2);
-        }
-    }
-    return result;
-}
+// 10  sockets to holders //////////////////////////////////////////////////////////////////////////////////////////////
+
+namespace detail {
 
 inline std::string label(const Holder& holder) {
     if (holder.state == State::lingering && !holder.name.empty()) { return printable(holder.name, 256); }
@@ -1294,10 +1340,118 @@ inline bool holds_address(const Holder& holder) noexcept {
     return holder.state == State::listening || holder.state == State::bound;
 }
 
-// The file name at the end of a path.
-inline std::string_view base_name(std::string_view path) noexcept {
-    return path.substr(path.find_last_of("/\\") + 1); // npos + 1 is 0
+inline bool holds_address(const Socket& socket) noexcept {
+    return socket.state == State::listening || socket.state == State::bound;
 }
+
+inline void add_unseen(const Endpoint& wanted, std::vector<Socket>& sockets) {
+    Socket unseen;
+    unseen.local = wanted;
+    sockets.push_back(std::move(unseen));
+}
+
+// Leaves what is in the way of `wanted`, and of connections only those that could be: where somebody listens, a
+// connection explains nothing, unless the host is unknown and the connection lies where the listener does not.
+inline void keep_conflicting(const Endpoint& wanted, std::vector<Socket>& sockets) {
+    std::vector<Socket> kept;
+    for (const bool connections : {false, true}) {
+        for (Socket& socket : sockets) {
+            if (holds_address(socket) == connections || !conflicts(wanted, socket.local)) { continue; }
+            bool needless = false;
+            for (const Socket& other : kept) {
+                needless = needless || (connections && Access::covers(other.local, socket.local, wanted) &&
+                                        (holds_address(other) || other.state == socket.state));
+            }
+            if (!needless) { kept.push_back(std::move(socket)); }
+        }
+    }
+    sockets = std::move(kept);
+    const auto is_exact = [&](const Socket& socket) {
+        return holds_address(socket) && Access::equal(socket.local, wanted);
+    };
+    if (os::exact_first() && Access::host_known(wanted) && any_of(sockets, is_exact)) { keep_if(sockets, is_exact); }
+}
+
+// Where the source does not show sockets that are bound and do not listen, and the host is unknown, a holder on one
+// address may lie beside the culprit: then there is one more holder, whom nobody sees.
+inline void doubt_one_address(const Endpoint& wanted, std::vector<Socket>& sockets) {
+    const auto is_on_one = [](const Socket& socket) {
+        const Reaches reach = Access::reaches(socket.local);
+        return holds_address(socket) && reach.v4.extent != Reach::all && reach.v6.extent != Reach::all;
+    };
+    if (!Access::host_known(wanted) && wanted.transport() == Transport::tcp && any_of(sockets, is_on_one)) {
+        add_unseen(wanted, sockets);
+    }
+}
+
+// One Holder for each process, from rows that carry their owner's pid, and one for each row without a visible owner.
+inline std::vector<Holder> gather(const Endpoint& wanted, const std::vector<Socket>& sockets,
+                                  const std::vector<Holder>& processes) {
+    // With the host unknown, a process is surely in the way only if its sockets cover all others. So the row to show of
+    // a process is one that another process does not cover; the rule that compares what is shown then sees it.
+    const auto covered_by = [&](std::uint32_t pid, const Socket& socket) {
+        for (const Socket& own : sockets) {
+            if (own.pid == pid && holds_address(own) && Access::covers(own.local, socket.local, wanted)) {
+                return true;
+            }
+        }
+        return false;
+    };
+    std::vector<Holder> holders;
+    for (const bool disputed : {true, false}) {
+        for (const Socket& socket : sockets) {
+            bool is_disputed = false;
+            for (const Holder& process : processes) {
+                is_disputed = is_disputed || (process.pid != socket.pid && !covered_by(process.pid, socket));
+            }
+            bool known = false;
+            for (const Holder& holder : holders) { known = known || (holder.pid != 0 && holder.pid == socket.pid); }
+            if (is_disputed != disputed || known) { continue; }
+            Holder holder;
+            for (const Holder& process : processes) {
+                if (process.pid == socket.pid && socket.pid != 0) { holder = process; }
+            }
+            Endpoint narrow = socket.local;
+            if (socket.v6_only_unknown && !conflicts(wanted, narrow.v6_only(true))) {
+                holder = Holder(); // it may lie beside the address: who it is must not matter
+            }
+            holder.socket = socket.local;
+            holder.state = socket.state;
+            holder.socket_user = socket.user;
+            holder.user = holder.pid == 0 ? socket.user : holder.user;
+            if (holder.pid == 0 && holds_address(socket) && !Access::host_known(wanted)) {
+                holder.name = "on another address perhaps: name the host";
+            }
+            holders.push_back(std::move(holder));
+        }
+    }
+    return holders;
+}
+
+// The holders among all the rows of a source. Where it is `blind` to some, what it does not show may be in the way.
+inline std::vector<Holder> name_holders(const Endpoint& wanted, std::vector<Socket>& sockets,
+                                        const std::vector<Holder>& processes, bool blind) {
+    keep_conflicting(wanted, sockets);
+    const auto holds = [](const Socket& socket) { return holds_address(socket); };
+    if (blind && (!any_of(sockets, holds) || !Access::host_known(wanted))) { add_unseen(wanted, sockets); }
+    return gather(wanted, sockets, processes);
+}
+
+} // namespace detail
+
+inline std::vector<Holder> SystemProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
+    return detail::os::list_holders(endpoint, error);
+}
+
+inline bool SystemProbe::held(const Endpoint& endpoint) const { return detail::os::held(endpoint); }
+
+inline std::vector<Holder> LsofProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
+    return detail::os::lsof(endpoint, timeout, error);
+}
+
+// 11  protection: every reason to leave a process alone ///////////////////////////////////////////////////////////////
+
+namespace detail {
 
 // Programs whose death frees nothing or does harm, with what to do instead. A trailing '*' stands for any ending.
 struct Harm {
@@ -1328,11 +1482,18 @@ inline constexpr Harm harms[] = {
      "sh,bash,dash,zsh,fish,ksh*,mksh,tcsh,csh,pwsh,ash,cmd.exe,powershell.exe", true},
 };
 
-// What to do about a service or container, given as a path of control groups.
-std::string stop_advice(std::string_view service);
-
-inline bool ends_with(std::string_view text, std::string_view end) noexcept {
-    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+inline std::string stop_advice(std::string_view service) {
+    const std::string name = printable(base_name(service), 128);
+    if (service.substr(0, 13) == "services.exe/") {
+        return "it is a service of Windows (" + name + "): end it with net stop";
+    }
+    if (ends_with(service, ".service")) { return "it belongs to the service " + name + ": systemctl stop " + name; }
+    const bool pod =
+        service.find("kubepods") != std::string_view::npos || service.find("crio-") != std::string_view::npos;
+    return "it runs in a container (" + name + "): " +
+           (pod                                                 ? "delete the pod"
+            : service.find("libpod-") != std::string_view::npos ? "podman stop"
+                                                                : "docker stop");
 }
 
 inline constexpr std::string_view deleted_mark = " (deleted)"; // Linux, man 5 proc_pid_exe
@@ -1466,6 +1627,12 @@ template <class Rule> void refuse(std::vector<Eviction>& evictions, Rule rule) {
         if (!eviction.reason.empty()) { eviction.fate = Fate::refused; }
     }
 }
+
+} // namespace detail
+
+// 12  termination: pinned processes, the killers and predicates ///////////////////////////////////////////////////////
+
+namespace detail {
 
 // Holders and the processes behind them, held on to from before the look at them until after the last signal.
 class Pinned {
@@ -1669,21 +1836,11 @@ inline bool AskOnTerminal::operator()(const Holder& holder) const {
                                        timeout);
 }
 
-inline std::vector<Holder> SystemProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
-    return detail::os::list_holders(endpoint, error);
-}
-
-inline bool SystemProbe::held(const Endpoint& endpoint) const { return detail::os::held(endpoint); }
-
-inline std::vector<Holder> LsofProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
-    return detail::os::lsof(endpoint, timeout, error);
-}
+// 13  recovery: probe, protect, evict, wait until free, clean up; the report //////////////////////////////////////////
 
 inline void StderrLog::operator()(std::string_view line) const {
     detail::os::write_line("retry_on_addr_in_use: " + std::string(line));
 }
-
-// 11  one round: probe, evict, wait ///////////////////////////////////////////////////////////////////////////////////
 
 namespace detail {
 
@@ -2116,380 +2273,9 @@ Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log 
     return recovery;
 }
 
-// 12  parsers and table readers, the same on every system /////////////////////////////////////////////////////////////
+// 14  POSIX: what its systems share ///////////////////////////////////////////////////////////////////////////////////
 
 namespace detail {
-
-// A row of a socket table.
-struct Socket {
-    Endpoint local;
-    State state = State::bound;
-    std::uint64_t inode = 0; // 0: no process has it
-    std::uint32_t pid = 0;
-    std::string user;             // on record for the socket; empty: unknown
-    bool v6_only_unknown = false; // the table does not show it
-    std::uint32_t device = 0;     // of the file behind a path, with its number in it
-    std::uint32_t file = 0;
-};
-
-inline bool holds_address(const Socket& socket) noexcept {
-    return socket.state == State::listening || socket.state == State::bound;
-}
-
-inline void add_unseen(const Endpoint& wanted, std::vector<Socket>& sockets) {
-    Socket unseen;
-    unseen.local = wanted;
-    sockets.push_back(std::move(unseen));
-}
-
-// Leaves what is in the way of `wanted`, and of connections only those that could be: where somebody listens, a
-// connection explains nothing, unless the host is unknown and the connection lies where the listener does not.
-inline void keep_conflicting(const Endpoint& wanted, std::vector<Socket>& sockets) {
-    std::vector<Socket> kept;
-    for (const bool connections : {false, true}) {
-        for (Socket& socket : sockets) {
-            if (holds_address(socket) == connections || !conflicts(wanted, socket.local)) { continue; }
-            bool needless = false;
-            for (const Socket& other : kept) {
-                needless = needless || (connections && Access::covers(other.local, socket.local, wanted) &&
-                                        (holds_address(other) || other.state == socket.state));
-            }
-            if (!needless) { kept.push_back(std::move(socket)); }
-        }
-    }
-    sockets = std::move(kept);
-    const auto is_exact = [&](const Socket& socket) {
-        return holds_address(socket) && Access::equal(socket.local, wanted);
-    };
-    if (os::exact_first() && Access::host_known(wanted) && any_of(sockets, is_exact)) { keep_if(sockets, is_exact); }
-}
-
-// Where the source does not show sockets that are bound and do not listen, and the host is unknown, a holder on one
-// address may lie beside the culprit: then there is one more holder, whom nobody sees.
-inline void doubt_one_address(const Endpoint& wanted, std::vector<Socket>& sockets) {
-    const auto is_on_one = [](const Socket& socket) {
-        const Reaches reach = Access::reaches(socket.local);
-        return holds_address(socket) && reach.v4.extent != Reach::all && reach.v6.extent != Reach::all;
-    };
-    if (!Access::host_known(wanted) && wanted.transport() == Transport::tcp && any_of(sockets, is_on_one)) {
-        add_unseen(wanted, sockets);
-    }
-}
-
-// One Holder for each process, from rows that carry their owner's pid, and one for each row without a visible owner.
-inline std::vector<Holder> gather(const Endpoint& wanted, const std::vector<Socket>& sockets,
-                                  const std::vector<Holder>& processes) {
-    // With the host unknown, a process is surely in the way only if its sockets cover all others. So the row to show of
-    // a process is one that another process does not cover; the rule that compares what is shown then sees it.
-    const auto covered_by = [&](std::uint32_t pid, const Socket& socket) {
-        for (const Socket& own : sockets) {
-            if (own.pid == pid && holds_address(own) && Access::covers(own.local, socket.local, wanted)) {
-                return true;
-            }
-        }
-        return false;
-    };
-    std::vector<Holder> holders;
-    for (const bool disputed : {true, false}) {
-        for (const Socket& socket : sockets) {
-            bool is_disputed = false;
-            for (const Holder& process : processes) {
-                is_disputed = is_disputed || (process.pid != socket.pid && !covered_by(process.pid, socket));
-            }
-            bool known = false;
-            for (const Holder& holder : holders) { known = known || (holder.pid != 0 && holder.pid == socket.pid); }
-            if (is_disputed != disputed || known) { continue; }
-            Holder holder;
-            for (const Holder& process : processes) {
-                if (process.pid == socket.pid && socket.pid != 0) { holder = process; }
-            }
-            Endpoint narrow = socket.local;
-            if (socket.v6_only_unknown && !conflicts(wanted, narrow.v6_only(true))) {
-                holder = Holder(); // it may lie beside the address: who it is must not matter
-            }
-            holder.socket = socket.local;
-            holder.state = socket.state;
-            holder.socket_user = socket.user;
-            holder.user = holder.pid == 0 ? socket.user : holder.user;
-            if (holder.pid == 0 && holds_address(socket) && !Access::host_known(wanted)) {
-                holder.name = "on another address perhaps: name the host";
-            }
-            holders.push_back(std::move(holder));
-        }
-    }
-    return holders;
-}
-
-template <class Number> Number read_bytes(const void* bytes) noexcept {
-    Number number;
-    copy_bytes(&number, bytes, sizeof number);
-    return number;
-}
-
-// A row by the numbers that the Linux kernel has for states (include/net/tcp_states.h).
-inline Socket diag_socket(bool v6, const Address& address, std::uint32_t state, std::uint64_t inode, std::uint32_t user,
-                          const Endpoint& wanted, std::uint32_t scope = 0, bool v6_only = false) {
-    constexpr std::uint32_t state_closed = 7; // bound, of TCP (since Linux 6.8) and UDP
-    constexpr std::uint32_t state_listen = 10;
-    Socket socket;
-    socket.local = Access::endpoint(v6, address, wanted.port(), wanted.transport(), scope, v6_only);
-    socket.state = state == state_listen   ? State::listening
-                   : state == state_closed ? State::bound
-                   : inode != 0            ? State::connected
-                                           : State::lingering;
-    socket.inode = inode;
-    if (inode != 0) { socket.user = std::to_string(user); } // else the kernel says 0, of nobody
-    return socket;
-}
-
-// The value of an attribute in a row of a dump; empty without one.
-inline std::string_view diag_attribute(std::string_view attributes, std::uint16_t wanted) noexcept {
-    while (attributes.size() >= 4) {
-        const auto size = read_bytes<std::uint16_t>(attributes.data());
-        if (size < 4 || size > attributes.size()) { break; }
-        if (read_bytes<std::uint16_t>(attributes.data() + 2) == wanted) { return attributes.substr(4, size - 4U); }
-        attributes.remove_prefix((std::min)(attributes.size(), (size + 3U) & ~std::size_t{3}));
-    }
-    return {};
-}
-
-// A row of a dump of internet sockets (struct inet_diag_msg), 72 bytes and attributes.
-inline Socket inet_row(const unsigned char* row, std::string_view attributes, const Endpoint& wanted) {
-    constexpr unsigned char family_v6 = 10;
-    constexpr std::uint16_t attribute_v6_only = 11;
-    const bool v6 = row[0] == family_v6;
-    const std::string_view v6_only = diag_attribute(attributes, attribute_v6_only);
-    Address address = v4_any;
-    copy_bytes(address.bytes + (v6 ? 0 : 12), row + 8, v6 ? 16 : 4);
-    return diag_socket(v6, address, row[1], read_bytes<std::uint32_t>(row + 68), read_bytes<std::uint32_t>(row + 64),
-                       wanted, read_bytes<std::uint32_t>(row + 40), !v6_only.empty() && v6_only[0] != '\0');
-}
-
-// A row of a dump of Unix domain sockets (struct unix_diag_msg), 16 bytes and attributes: its name as it was bound, an
-// abstract one with a zero before it, a path with one behind it.
-inline Socket unix_row(const unsigned char* row, std::string_view attributes) {
-    constexpr unsigned char type_datagram = 2;
-    constexpr unsigned char state_established = 1;
-    constexpr unsigned char state_listen = 10;
-    const std::string_view file = diag_attribute(attributes, 1);
-    const std::string_view user = diag_attribute(attributes, 7);
-    std::string name(diag_attribute(attributes, 0));
-    if (!name.empty() && name[0] == '\0') {
-        name[0] = '@';
-    } else if (!name.empty() && name.back() == '\0') {
-        name.pop_back();
-    }
-    Socket socket;
-    const bool datagram = row[1] == type_datagram;
-    socket.local = Access::path(name, datagram ? Transport::udp : Transport::tcp);
-    socket.state = row[2] == state_listen                     ? State::listening
-                   : row[2] == state_established && !datagram ? State::connected
-                                                              : State::bound;
-    socket.inode = read_bytes<std::uint32_t>(row + 4);
-    if (file.size() == 8) {
-        socket.file = read_bytes<std::uint32_t>(file.data());
-        socket.device = read_bytes<std::uint32_t>(file.data() + 4);
-    }
-    if (user.size() == 4) { socket.user = std::to_string(read_bytes<std::uint32_t>(user.data())); }
-    return socket;
-}
-
-// Of the sockets with a name, those behind a file. It is known by its number, never by its name, which may be another
-// file's by now. Where a file system shows another device than it has inside (btrfs, overlayfs), or where the number
-// has more than the 32 bits that are shown, a socket may be the one or not: it is nobody's to end, its file nobody's to
-// remove.
-inline void keep_with_file(const Endpoint& wanted, std::uint32_t device, std::uint64_t number,
-                           std::vector<Socket>& sockets) {
-    keep_if(sockets, [&](Socket& socket) {
-        const bool named = conflicts(wanted, socket.local);
-        const bool same_device = socket.device == device;
-        if (same_device ? socket.file != static_cast<std::uint32_t>(number) : !named) { return false; }
-        if (!same_device || (number > UINT32_MAX && !named)) {
-            socket.inode = 0;
-            socket.state = State::bound;
-        }
-        socket.local = Access::path(Access::path(wanted), socket.local.transport());
-        return true;
-    });
-}
-
-// A reply to a NETLINK_SOCK_DIAG dump: rows are appended for the port and transport of `wanted`, or all that have a
-// name where it is a path. True if more is to come. The layout is that of <linux/netlink.h>, <linux/inet_diag.h> and
-// <linux/unix_diag.h> (a test compares every offset). A dump that fails says so inside NLMSG_DONE, not by NLMSG_ERROR
-// (netlink_dump_done in net/netlink/af_netlink.c).
-inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoint& wanted,
-                      std::vector<Socket>& sockets, std::error_code& error) {
-    constexpr std::size_t header = 16;
-    constexpr std::uint16_t message_error = 2;
-    constexpr std::uint16_t message_done = 3;
-    constexpr std::uint16_t message_row = 20;
-    const std::size_t fixed = Access::is_path(wanted) ? 16 : 72;
-    while (size != 0) {
-        const std::size_t length = size < header ? 0 : read_bytes<std::uint32_t>(bytes);
-        const std::uint16_t type = length < header ? std::uint16_t{0} : read_bytes<std::uint16_t>(bytes + 4);
-        if (length < header || length > size || (type == message_row && length < header + fixed)) {
-            error = std::make_error_code(std::errc::bad_message);
-            return false;
-        }
-        const unsigned char* const body = bytes + header;
-        if (type == message_error || type == message_done) {
-            const int code = length < header + 4 ? 0 : read_bytes<std::int32_t>(body);
-            if (code < 0) { error.assign(code < -4095 ? EPROTO : -code, std::system_category()); } // MAX_ERRNO
-            return false;
-        }
-        if (type == message_row) {
-            const std::string_view attributes(reinterpret_cast<const char*>(body + fixed), length - header - fixed);
-            if (Access::is_path(wanted)) {
-                sockets.push_back(unix_row(body, attributes));
-                if (!Access::is_path(sockets.back().local)) { sockets.pop_back(); } // without a name
-            } else if (body[4] * 256U + body[5] == wanted.port()) {
-                sockets.push_back(inet_row(body, attributes, wanted));
-            }
-        }
-        const std::size_t step = (std::min)(size, (length + 3U) & ~std::size_t{3});
-        bytes += step;
-        size -= step;
-    }
-    return true;
-}
-
-// The number in a link of /proc/PID/fd, "socket:[4242]"; 0 if it is another kind of descriptor.
-inline std::uint64_t socket_inode(std::string_view link) noexcept {
-    std::uint64_t inode = 0;
-    return take(link, "socket:[") && take_number(link, inode) && link == "]" ? inode : 0;
-}
-
-// A table of /proc/net (tcp, tcp6, udp, udp6; man 5 proc_pid_net), the second source where there is no
-// NETLINK_SOCK_DIAG: a seccomp filter, WSL 1, gVisor. It shows no TCP socket that is bound without listening, and not
-// whether a "::" leaves IPv4 alone. Appends the rows of the port whose state is in `states`, bits as in a dump. False
-// if it is no such table.
-inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::uint32_t states,
-                          std::vector<Socket>& sockets) {
-    if (text.find("local_address") == std::string_view::npos) { return false; }
-    while (!text.empty()) {
-        std::string_view line = take_line(text);
-        std::string_view columns[10];
-        for (std::string_view& column : columns) { column = take_word(line); }
-        const bool v6 = columns[1].size() == 37;
-        Address address = v4_any;
-        std::uint16_t port = 0;
-        std::uint32_t state = 0;
-        std::uint32_t user = 0;
-        std::uint64_t inode = 0;
-        bool good = v6 || columns[1].size() == 13;
-        for (std::size_t at = v6 ? 0 : 12; good && at < 16; at += 4) { // each word in the byte order of the machine
-            std::uint32_t word = 0;
-            std::string_view digits = columns[1].substr(0, 8);
-            columns[1].remove_prefix(8);
-            good = take_number(digits, word, 16) && digits.empty();
-            copy_bytes(address.bytes + at, &word, sizeof word);
-        }
-        good = good && take(columns[1], ":") && take_number(columns[1], port, 16) &&
-               take_number(columns[3], state, 16) && to_number(columns[7], user) && to_number(columns[9], inode) &&
-               state < 32;
-        if (good && port == wanted.port() && (states >> state & 1) != 0) {
-            Socket socket = diag_socket(v6, address, state, inode, user, wanted);
-            socket.v6_only_unknown = v6 && address == Address{};
-            sockets.push_back(std::move(socket));
-        }
-    }
-    return true;
-}
-
-// What /proc/PID/stat says (man 5 proc_pid_stat).
-struct ProcessStat {
-    char state = '?';
-    std::uint32_t parent = 0;
-    bool terminal = false;
-    std::uint32_t threads = 0;
-    std::uint64_t start_time = 0; // clock ticks since boot; 0 if the text is not understood
-};
-
-inline ProcessStat read_stat(std::string_view text) {
-    ProcessStat stat;
-    // The name may hold anything, a ')' too: the last one ends it.
-    std::size_t at = text.rfind(") ");
-    for (int field = 3; at != std::string_view::npos && field <= 22; ++field) {
-        text.remove_prefix(at + (field == 3 ? 2 : 1));
-        at = text.find(' ');
-        std::string_view value = text.substr(0, at);
-        if (field == 3) {
-            stat.state = value.empty() ? '?' : value[0];
-        } else if (field == 4) {
-            take_number(value, stat.parent);
-        } else if (field == 7) {
-            stat.terminal = value != "0";
-        } else if (field == 20) {
-            take_number(value, stat.threads);
-        } else if (field == 22) {
-            take_number(value, stat.start_time);
-        }
-    }
-    return stat;
-}
-
-// The numbers after "KEY:" in a file like /proc/PID/status: how many, and the first four.
-struct Numbers {
-    std::size_t count = 0;
-    std::uint32_t first[4] = {};
-};
-
-inline Numbers status_numbers(std::string_view text, std::string_view key) {
-    Numbers numbers;
-    while (!text.empty()) {
-        std::string_view line = take_line(text);
-        if (!take(line, key) || !take(line, ":")) { continue; }
-        std::uint32_t number = 0;
-        while (take(line, "\t") || take(line, " ") || take_number(line, number)) {
-            if (line.empty() || line[0] == '\t' || line[0] == ' ') {
-                if (numbers.count < std::size(numbers.first)) { numbers.first[numbers.count] = number; }
-                ++numbers.count;
-            }
-        }
-    }
-    return numbers;
-}
-
-// The system service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it; empty for a process
-// of a person's session.
-inline std::string read_cgroup(std::string_view text) {
-    while (!text.empty()) {
-        std::string_view line = take_line(text);
-        const std::string_view path = line.substr((std::min)(line.size(), line.find('/')));
-        std::string_view found;
-        std::string_view parent;
-        for (std::size_t at = 0; at < path.size();) {
-            const std::size_t end = (std::min)(path.size(), path.find('/', at + 1));
-            const std::string_view name = path.substr(at + 1, end - at - 1);
-            const bool container = parent == "docker" || name.substr(0, 8) == "kubepods" ||
-                                   (ends_with(name, ".scope") &&
-                                    (name.substr(0, 7) == "docker-" || name.substr(0, 7) == "libpod-" ||
-                                     name.substr(0, 5) == "crio-" || name.substr(0, 15) == "cri-containerd-"));
-            if (container || parent.substr(0, 8) == "kubepods" ||
-                (ends_with(name, ".service") && path.substr(0, at).find("/system.slice") != std::string_view::npos)) {
-                found = path.substr(0, end);
-            }
-            parent = name;
-            at = end;
-        }
-        if (!found.empty()) { return std::string(found); }
-    }
-    return "";
-}
-
-inline std::string stop_advice(std::string_view service) {
-    const std::string name = printable(base_name(service), 128);
-    if (service.substr(0, 13) == "services.exe/") {
-        return "it is a service of Windows (" + name + "): end it with net stop";
-    }
-    if (ends_with(service, ".service")) { return "it belongs to the service " + name + ": systemctl stop " + name; }
-    const bool pod =
-        service.find("kubepods") != std::string_view::npos || service.find("crio-") != std::string_view::npos;
-    return "it runs in a container (" + name + "): " +
-           (pod                                                 ? "delete the pod"
-            : service.find("libpod-") != std::string_view::npos ? "podman stop"
-                                                                : "docker stop");
-}
 
 // A row of a program's table, none of which shows whether a "::" leaves IPv4 alone.
 inline Socket text_socket(const Endpoint& local, Transport transport, State state, std::uint32_t pid) {
@@ -2499,15 +2285,6 @@ inline Socket text_socket(const Endpoint& local, Transport transport, State stat
     socket.pid = pid;
     socket.v6_only_unknown = socket.local.host() == "::";
     return socket;
-}
-
-// The holders among all the rows of a source. Where it is `blind` to some, what it does not show may be in the way.
-inline std::vector<Holder> name_holders(const Endpoint& wanted, std::vector<Socket>& sockets,
-                                        const std::vector<Holder>& processes, bool blind) {
-    keep_conflicting(wanted, sockets);
-    const auto holds = [](const Socket& socket) { return holds_address(socket); };
-    if (blind && (!any_of(sockets, holds) || !Access::host_known(wanted))) { add_unseen(wanted, sockets); }
-    return gather(wanted, sockets, processes);
 }
 
 // The output of lsof -F pcuftPTn for internet sockets (man 8 lsof, OUTPUT FOR OTHER PROGRAMS). False if it is not.
@@ -2562,46 +2339,7 @@ inline bool read_lsof(std::string_view text, Transport transport, std::vector<So
     return true;
 }
 
-// A table of GetExtendedTcpTable or GetExtendedUdpTable (Windows): a count, then rows of 32-bit fields, with addresses
-// and ports in network order, a port in the low half of its field. A dual-stack socket has a row in each family, so the
-// row of a "::" stands for IPv6 alone.
-inline void read_ip_table(const unsigned char* bytes, std::size_t size, const Endpoint& wanted, bool v6,
-                          std::vector<Socket>& sockets) {
-    struct Layout { // the offsets within a row
-        std::size_t size, address, scope, port, state;
-    };
-    const bool tcp = wanted.transport() == Transport::tcp;
-    const Layout at = tcp ? (v6 ? Layout{56, 0, 16, 20, 48} : Layout{24, 4, 0, 8, 0})
-                          : (v6 ? Layout{28, 0, 16, 20, 0} : Layout{12, 0, 0, 4, 0});
-    constexpr std::size_t count_size = 4;
-    if (size < count_size) { return; }
-    std::size_t count = (std::min<std::size_t>)(read_bytes<std::uint32_t>(bytes), (size - count_size) / at.size);
-    for (const unsigned char* row = bytes + count_size; count > 0; --count, row += at.size) {
-        if (row[at.port] * 256U + row[at.port + 1] != wanted.port()) { continue; }
-        Address address = v4_any;
-        copy_bytes(address.bytes + (v6 ? 0 : 12), row + at.address, v6 ? 16 : 4);
-        const auto state = read_bytes<std::uint32_t>(row + at.state);
-        const auto scope = v6 ? read_bytes<std::uint32_t>(row + at.scope) : 0;
-        Socket socket;
-        socket.local = Access::endpoint(v6, address, wanted.port(), wanted.transport(), scope, true);
-        socket.pid = read_bytes<std::uint32_t>(row + at.size - 4);
-        socket.state = !tcp              ? State::bound
-                       : state == 2      ? State::listening // MIB_TCP_STATE_LISTEN
-                       : socket.pid == 0 ? State::lingering
-                                         : State::connected;
-        sockets.push_back(std::move(socket));
-    }
-}
-
-inline bool means_yes(std::string_view answer) noexcept {
-    return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
-}
-
-inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }
-
 } // namespace detail
-
-// 13  POSIX: terminal, log, lsof //////////////////////////////////////////////////////////////////////////////////////
 
 #if ADDR_IN_USE_OS_POSIX()
 namespace detail::os {
@@ -2962,7 +2700,262 @@ inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
 }
 #endif // POSIX
 
-// 14  Linux ///////////////////////////////////////////////////////////////////////////////////////////////////////////
+// 15  Linux ///////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+namespace detail {
+
+// A row by the numbers that the Linux kernel has for states (include/net/tcp_states.h).
+inline Socket diag_socket(bool v6, const Address& address, std::uint32_t state, std::uint64_t inode, std::uint32_t user,
+                          const Endpoint& wanted, std::uint32_t scope = 0, bool v6_only = false) {
+    constexpr std::uint32_t state_closed = 7; // bound, of TCP (since Linux 6.8) and UDP
+    constexpr std::uint32_t state_listen = 10;
+    Socket socket;
+    socket.local = Access::endpoint(v6, address, wanted.port(), wanted.transport(), scope, v6_only);
+    socket.state = state == state_listen   ? State::listening
+                   : state == state_closed ? State::bound
+                   : inode != 0            ? State::connected
+                                           : State::lingering;
+    socket.inode = inode;
+    if (inode != 0) { socket.user = std::to_string(user); } // else the kernel says 0, of nobody
+    return socket;
+}
+
+// The value of an attribute in a row of a dump; empty without one.
+inline std::string_view diag_attribute(std::string_view attributes, std::uint16_t wanted) noexcept {
+    while (attributes.size() >= 4) {
+        const auto size = read_bytes<std::uint16_t>(attributes.data());
+        if (size < 4 || size > attributes.size()) { break; }
+        if (read_bytes<std::uint16_t>(attributes.data() + 2) == wanted) { return attributes.substr(4, size - 4U); }
+        attributes.remove_prefix((std::min)(attributes.size(), (size + 3U) & ~std::size_t{3}));
+    }
+    return {};
+}
+
+// A row of a dump of internet sockets (struct inet_diag_msg), 72 bytes and attributes.
+inline Socket inet_row(const unsigned char* row, std::string_view attributes, const Endpoint& wanted) {
+    constexpr unsigned char family_v6 = 10;
+    constexpr std::uint16_t attribute_v6_only = 11;
+    const bool v6 = row[0] == family_v6;
+    const std::string_view v6_only = diag_attribute(attributes, attribute_v6_only);
+    Address address = v4_any;
+    copy_bytes(address.bytes + (v6 ? 0 : 12), row + 8, v6 ? 16 : 4);
+    return diag_socket(v6, address, row[1], read_bytes<std::uint32_t>(row + 68), read_bytes<std::uint32_t>(row + 64),
+                       wanted, read_bytes<std::uint32_t>(row + 40), !v6_only.empty() && v6_only[0] != '\0');
+}
+
+// A row of a dump of Unix domain sockets (struct unix_diag_msg), 16 bytes and attributes: its name as it was bound, an
+// abstract one with a zero before it, a path with one behind it.
+inline Socket unix_row(const unsigned char* row, std::string_view attributes) {
+    constexpr unsigned char type_datagram = 2;
+    constexpr unsigned char state_established = 1;
+    constexpr unsigned char state_listen = 10;
+    const std::string_view file = diag_attribute(attributes, 1);
+    const std::string_view user = diag_attribute(attributes, 7);
+    std::string name(diag_attribute(attributes, 0));
+    if (!name.empty() && name[0] == '\0') {
+        name[0] = '@';
+    } else if (!name.empty() && name.back() == '\0') {
+        name.pop_back();
+    }
+    Socket socket;
+    const bool datagram = row[1] == type_datagram;
+    socket.local = Access::path(name, datagram ? Transport::udp : Transport::tcp);
+    socket.state = row[2] == state_listen                     ? State::listening
+                   : row[2] == state_established && !datagram ? State::connected
+                                                              : State::bound;
+    socket.inode = read_bytes<std::uint32_t>(row + 4);
+    if (file.size() == 8) {
+        socket.file = read_bytes<std::uint32_t>(file.data());
+        socket.device = read_bytes<std::uint32_t>(file.data() + 4);
+    }
+    if (user.size() == 4) { socket.user = std::to_string(read_bytes<std::uint32_t>(user.data())); }
+    return socket;
+}
+
+// Of the sockets with a name, those behind a file. It is known by its number, never by its name, which may be another
+// file's by now. Where a file system shows another device than it has inside (btrfs, overlayfs), or where the number
+// has more than the 32 bits that are shown, a socket may be the one or not: it is nobody's to end, its file nobody's to
+// remove.
+inline void keep_with_file(const Endpoint& wanted, std::uint32_t device, std::uint64_t number,
+                           std::vector<Socket>& sockets) {
+    keep_if(sockets, [&](Socket& socket) {
+        const bool named = conflicts(wanted, socket.local);
+        const bool same_device = socket.device == device;
+        if (same_device ? socket.file != static_cast<std::uint32_t>(number) : !named) { return false; }
+        if (!same_device || (number > UINT32_MAX && !named)) {
+            socket.inode = 0;
+            socket.state = State::bound;
+        }
+        socket.local = Access::path(Access::path(wanted), socket.local.transport());
+        return true;
+    });
+}
+
+// A reply to a NETLINK_SOCK_DIAG dump: rows are appended for the port and transport of `wanted`, or all that have a
+// name where it is a path. True if more is to come. The layout is that of <linux/netlink.h>, <linux/inet_diag.h> and
+// <linux/unix_diag.h> (a test compares every offset). A dump that fails says so inside NLMSG_DONE, not by NLMSG_ERROR
+// (netlink_dump_done in net/netlink/af_netlink.c).
+inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoint& wanted,
+                      std::vector<Socket>& sockets, std::error_code& error) {
+    constexpr std::size_t header = 16;
+    constexpr std::uint16_t message_error = 2;
+    constexpr std::uint16_t message_done = 3;
+    constexpr std::uint16_t message_row = 20;
+    const std::size_t fixed = Access::is_path(wanted) ? 16 : 72;
+    while (size != 0) {
+        const std::size_t length = size < header ? 0 : read_bytes<std::uint32_t>(bytes);
+        const std::uint16_t type = length < header ? std::uint16_t{0} : read_bytes<std::uint16_t>(bytes + 4);
+        if (length < header || length > size || (type == message_row && length < header + fixed)) {
+            error = std::make_error_code(std::errc::bad_message);
+            return false;
+        }
+        const unsigned char* const body = bytes + header;
+        if (type == message_error || type == message_done) {
+            const int code = length < header + 4 ? 0 : read_bytes<std::int32_t>(body);
+            if (code < 0) { error.assign(code < -4095 ? EPROTO : -code, std::system_category()); } // MAX_ERRNO
+            return false;
+        }
+        if (type == message_row) {
+            const std::string_view attributes(reinterpret_cast<const char*>(body + fixed), length - header - fixed);
+            if (Access::is_path(wanted)) {
+                sockets.push_back(unix_row(body, attributes));
+                if (!Access::is_path(sockets.back().local)) { sockets.pop_back(); } // without a name
+            } else if (body[4] * 256U + body[5] == wanted.port()) {
+                sockets.push_back(inet_row(body, attributes, wanted));
+            }
+        }
+        const std::size_t step = (std::min)(size, (length + 3U) & ~std::size_t{3});
+        bytes += step;
+        size -= step;
+    }
+    return true;
+}
+
+// The number in a link of /proc/PID/fd, "socket:[4242]"; 0 if it is another kind of descriptor.
+inline std::uint64_t socket_inode(std::string_view link) noexcept {
+    std::uint64_t inode = 0;
+    return take(link, "socket:[") && take_number(link, inode) && link == "]" ? inode : 0;
+}
+
+// A table of /proc/net (tcp, tcp6, udp, udp6; man 5 proc_pid_net), the second source where there is no
+// NETLINK_SOCK_DIAG: a seccomp filter, WSL 1, gVisor. It shows no TCP socket that is bound without listening, and not
+// whether a "::" leaves IPv4 alone. Appends the rows of the port whose state is in `states`, bits as in a dump. False
+// if it is no such table.
+inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::uint32_t states,
+                          std::vector<Socket>& sockets) {
+    if (text.find("local_address") == std::string_view::npos) { return false; }
+    while (!text.empty()) {
+        std::string_view line = take_line(text);
+        std::string_view columns[10];
+        for (std::string_view& column : columns) { column = take_word(line); }
+        const bool v6 = columns[1].size() == 37;
+        Address address = v4_any;
+        std::uint16_t port = 0;
+        std::uint32_t state = 0;
+        std::uint32_t user = 0;
+        std::uint64_t inode = 0;
+        bool good = v6 || columns[1].size() == 13;
+        for (std::size_t at = v6 ? 0 : 12; good && at < 16; at += 4) { // each word in the byte order of the machine
+            std::uint32_t word = 0;
+            std::string_view digits = columns[1].substr(0, 8);
+            columns[1].remove_prefix(8);
+            good = take_number(digits, word, 16) && digits.empty();
+            copy_bytes(address.bytes + at, &word, sizeof word);
+        }
+        good = good && take(columns[1], ":") && take_number(columns[1], port, 16) &&
+               take_number(columns[3], state, 16) && to_number(columns[7], user) && to_number(columns[9], inode) &&
+               state < 32;
+        if (good && port == wanted.port() && (states >> state & 1) != 0) {
+            Socket socket = diag_socket(v6, address, state, inode, user, wanted);
+            socket.v6_only_unknown = v6 && address == Address{};
+            sockets.push_back(std::move(socket));
+        }
+    }
+    return true;
+}
+
+// What /proc/PID/stat says (man 5 proc_pid_stat).
+struct ProcessStat {
+    char state = '?';
+    std::uint32_t parent = 0;
+    bool terminal = false;
+    std::uint32_t threads = 0;
+    std::uint64_t start_time = 0; // clock ticks since boot; 0 if the text is not understood
+};
+
+inline ProcessStat read_stat(std::string_view text) {
+    ProcessStat stat;
+    // The name may hold anything, a ')' too: the last one ends it.
+    std::size_t at = text.rfind(") ");
+    for (int field = 3; at != std::string_view::npos && field <= 22; ++field) {
+        text.remove_prefix(at + (field == 3 ? 2 : 1));
+        at = text.find(' ');
+        std::string_view value = text.substr(0, at);
+        if (field == 3) {
+            stat.state = value.empty() ? '?' : value[0];
+        } else if (field == 4) {
+            take_number(value, stat.parent);
+        } else if (field == 7) {
+            stat.terminal = value != "0";
+        } else if (field == 20) {
+            take_number(value, stat.threads);
+        } else if (field == 22) {
+            take_number(value, stat.start_time);
+        }
+    }
+    return stat;
+}
+
+// The numbers after "KEY:" in a file like /proc/PID/status: how many, and the first four.
+struct Numbers {
+    std::size_t count = 0;
+    std::uint32_t first[4] = {};
+};
+
+inline Numbers status_numbers(std::string_view text, std::string_view key) {
+    Numbers numbers;
+    while (!text.empty()) {
+        std::string_view line = take_line(text);
+        if (!take(line, key) || !take(line, ":")) { continue; }
+        std::uint32_t number = 0;
+        while (take(line, "\t") || take(line, " ") || take_number(line, number)) {
+            if (line.empty() || line[0] == '\t' || line[0] == ' ') {
+                if (numbers.count < std::size(numbers.first)) { numbers.first[numbers.count] = number; }
+                ++numbers.count;
+            }
+        }
+    }
+    return numbers;
+}
+
+// The system service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it; empty for a process
+// of a person's session.
+inline std::string read_cgroup(std::string_view text) {
+    while (!text.empty()) {
+        std::string_view line = take_line(text);
+        const std::string_view path = line.substr((std::min)(line.size(), line.find('/')));
+        std::string_view found;
+        std::string_view parent;
+        for (std::size_t at = 0; at < path.size();) {
+            const std::size_t end = (std::min)(path.size(), path.find('/', at + 1));
+            const std::string_view name = path.substr(at + 1, end - at - 1);
+            const bool container = parent == "docker" || name.substr(0, 8) == "kubepods" ||
+                                   (ends_with(name, ".scope") &&
+                                    (name.substr(0, 7) == "docker-" || name.substr(0, 7) == "libpod-" ||
+                                     name.substr(0, 5) == "crio-" || name.substr(0, 15) == "cri-containerd-"));
+            if (container || parent.substr(0, 8) == "kubepods" ||
+                (ends_with(name, ".service") && path.substr(0, at).find("/system.slice") != std::string_view::npos)) {
+                found = path.substr(0, end);
+            }
+            parent = name;
+            at = end;
+        }
+        if (!found.empty()) { return std::string(found); }
+    }
+    return "";
+}
+
+} // namespace detail
 
 #if defined(__linux__)
 namespace detail::os {
@@ -3484,7 +3477,7 @@ inline int send_signal(const Handle& handle, std::uint32_t pid, int number) noex
 } // namespace detail::os
 #endif // Linux
 
-// 15  macOS ///////////////////////////////////////////////////////////////////////////////////////////////////////////
+// 16  macOS ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
 #if defined(__APPLE__)
 namespace detail::os {
@@ -3792,7 +3785,7 @@ inline int send_signal(const Handle&, std::uint32_t pid, int number) noexcept {
 } // namespace detail::os
 #endif // macOS
 
-// 16  other POSIX systems: finds by lsof and reports //////////////////////////////////////////////////////////////////
+// 17  other POSIX systems: finds by lsof and reports //////////////////////////////////////////////////////////////////
 
 #if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
 namespace detail::os {
@@ -3841,10 +3834,45 @@ inline int send_signal(const Handle&, std::uint32_t, int) noexcept { return -1; 
 } // namespace detail::os
 #endif // other POSIX systems
 
+// 18  Windows /////////////////////////////////////////////////////////////////////////////////////////////////////////
+
+namespace detail {
+
+// A table of GetExtendedTcpTable or GetExtendedUdpTable (Windows): a count, then rows of 32-bit fields, with addresses
+// and ports in network order, a port in the low half of its field. A dual-stack socket has a row in each family, so the
+// row of a "::" stands for IPv6 alone.
+inline void read_ip_table(const unsigned char* bytes, std::size_t size, const Endpoint& wanted, bool v6,
+                          std::vector<Socket>& sockets) {
+    struct Layout { // the offsets within a row
+        std::size_t size, address, scope, port, state;
+    };
+    const bool tcp = wanted.transport() == Transport::tcp;
+    const Layout at = tcp ? (v6 ? Layout{56, 0, 16, 20, 48} : Layout{24, 4, 0, 8, 0})
+                          : (v6 ? Layout{28, 0, 16, 20, 0} : Layout{12, 0, 0, 4, 0});
+    constexpr std::size_t count_size = 4;
+    if (size < count_size) { return; }
+    std::size_t count = (std::min<std::size_t>)(read_bytes<std::uint32_t>(bytes), (size - count_size) / at.size);
+    for (const unsigned char* row = bytes + count_size; count > 0; --count, row += at.size) {
+        if (row[at.port] * 256U + row[at.port + 1] != wanted.port()) { continue; }
+        Address address = v4_any;
+        copy_bytes(address.bytes + (v6 ? 0 : 12), row + at.address, v6 ? 16 : 4);
+        const auto state = read_bytes<std::uint32_t>(row + at.state);
+        const auto scope = v6 ? read_bytes<std::uint32_t>(row + at.scope) : 0;
+        Socket socket;
+        socket.local = Access::endpoint(v6, address, wanted.port(), wanted.transport(), scope, true);
+        socket.pid = read_bytes<std::uint32_t>(row + at.size - 4);
+        socket.state = !tcp              ? State::bound
+                       : state == 2      ? State::listening // MIB_TCP_STATE_LISTEN
+                       : socket.pid == 0 ? State::lingering
+                                         : State::connected;
+        sockets.push_back(std::move(socket));
+    }
+}
+
+} // namespace detail
+
 } // namespace ADDR_IN_USE_NAMESPACE
 } // namespace addr_in_use
-
-// 17  Windows /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
 #if defined(_WIN32)
 
