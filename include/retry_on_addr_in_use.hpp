@@ -1,7 +1,7 @@
-// retry_on_addr_in_use.hpp - brings a server up although its address is taken.
+// retry_on_addr_in_use.hpp 0.2.0 (MIT licence): starts a server even if its address is already in use.
 //
-// When a start fails because the address is in use, RetryOnAddrInUse finds the processes that hold the
-// address, makes them leave, and starts the server exactly once more. A second failure is the server's own.
+// If the start fails with "address in use", RetryOnAddrInUse finds the processes that hold the address, terminates
+// them and starts the server exactly once more. A second failure is returned unchanged.
 //
 // SPDX-License-Identifier: MIT
 //
@@ -25,24 +25,24 @@
 //    2  includes
 //    3  values: Endpoint, Holder, Eviction, Recovery
 //    4  what a policy must offer
-//    5  the policies
+//    5  policies
 //    6  RetryOnAddrInUse and free_address
-//   =========================================== implementation: users can stop reading here
-//    7  what the logic asks of an operating system
+//   ============================================ implementation: users can stop reading here
+//    7  Os: what the logic asks of an operating system
 //    8  endpoints: text and conflicts
 //    9  failures: starting a server, classifying what went wrong
 //   10  sockets to holders
-//   11  protection: every reason to leave a process alone
+//   11  protection: every reason not to terminate a process
 //   12  termination: pinned processes, the killers and predicates
 //   13  recovery: probe, protect, evict, wait until free, clean up; the report
 //   14  POSIX: what its systems share
 //   15  Linux
 //   16  macOS
-//   17  other POSIX systems: finds by lsof and reports
+//   17  other POSIX systems: find by lsof and report
 //   18  Windows
 
-#ifndef RETRY_ON_ADDR_IN_USE_HPP_0_1_0
-#define RETRY_ON_ADDR_IN_USE_HPP_0_1_0
+#ifndef RETRY_ON_ADDR_IN_USE_HPP_0_2_0
+#define RETRY_ON_ADDR_IN_USE_HPP_0_2_0
 
 // 1  configuration and version ////////////////////////////////////////////////////////////////////////////////////////
 
@@ -50,30 +50,30 @@
 #    error "retry_on_addr_in_use.hpp: another version of this header was included before. Use one everywhere."
 #endif
 #define ADDR_IN_USE_VERSION_MAJOR 0 // incompatible changes, once it is 1
-#define ADDR_IN_USE_VERSION_MINOR 1 // new features; incompatible changes while the major version is 0
+#define ADDR_IN_USE_VERSION_MINOR 2 // new features; incompatible changes while the major version is 0
 #define ADDR_IN_USE_VERSION_PATCH 0 // corrections
 
 #if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
 #    error "retry_on_addr_in_use.hpp needs C++17: compile with -std=c++17 (or /std:c++17) or newer."
 #endif
 
-// Everything whose body depends on exceptions has another name without them, so that both kinds link into one program.
+// Builds with and without exceptions use different inline namespaces, so that both can be linked into one program.
 #if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
 #    define ADDR_IN_USE_HAS_EXCEPTIONS() 1
-#    define ADDR_IN_USE_NAMESPACE v0_1_0
+#    define ADDR_IN_USE_NAMESPACE v0_2_0
 #    define ADDR_IN_USE_TRY try
 #    define ADDR_IN_USE_CATCH_ALL catch (...)
 #    define ADDR_IN_USE_RETHROW throw
 #else
 #    define ADDR_IN_USE_HAS_EXCEPTIONS() 0
-#    define ADDR_IN_USE_NAMESPACE v0_1_0_noexcept
+#    define ADDR_IN_USE_NAMESPACE v0_2_0_noexcept
 #    define ADDR_IN_USE_TRY if (true)
 #    define ADDR_IN_USE_CATCH_ALL else
 #    define ADDR_IN_USE_RETHROW static_cast<void>(0)
 #endif
 
-#if defined(_MSC_VER) // the linker refuses a program whose parts were compiled with different versions
-#    pragma detect_mismatch("retry_on_addr_in_use.hpp", "0.1.0")
+#if defined(_MSC_VER) // the linker rejects a program whose parts were compiled with different versions
+#    pragma detect_mismatch("retry_on_addr_in_use.hpp", "0.2.0")
 #endif
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -84,41 +84,56 @@
 
 // 2  includes /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-#include <cerrno>       // for errno, EADDRINUSE
-#include <chrono>       // for grace periods and deadlines
-#include <cstdint>      // for fixed widths
-#include <cstdio>       // for the last words before std::abort
-#include <cstdlib>      // for std::abort
-#include <exception>    // for std::nested_exception
-#include <optional>     // for Endpoint::parse
-#include <stdexcept>    // for std::invalid_argument
-#include <string>       // for the facts of a holder
-#include <string_view>  // for text that is only read
-#include <system_error> // for std::error_code
-#include <type_traits>  // for what a server and a policy can do
-#include <vector>       // for the holders
-// <cstddef>, <cstring> and <utility> would bring nothing more that is used here, but 340 lines.
+#include <algorithm>        // for std::sort, std::min, std::equal
+#include <cerrno>           // for errno, EADDRINUSE
+#include <chrono>           // for grace periods and deadlines
+#include <cstddef>          // for std::size_t, offsetof
+#include <cstdint>          // for fixed widths
+#include <cstdio>           // for the message before std::abort
+#include <cstdlib>          // for std::abort
+#include <cstring>          // for std::memcpy, std::memcmp
+#include <exception>        // for std::nested_exception
+#include <initializer_list> // for the arguments of lsof
+#include <iterator>         // for std::size
+#include <optional>         // for Endpoint::parse
+#include <ratio>            // for the unit of Windows' clock
+#include <stdexcept>        // for std::invalid_argument
+#include <string>           // for the facts of a holder
+#include <string_view>      // for text that is only read
+#include <system_error>     // for std::error_code
+#include <type_traits>      // for what a server and a policy can do
+#include <utility>          // for std::move, std::in_place
+#include <vector>           // for the holders
 
 #if ADDR_IN_USE_OS_POSIX()
 #    include <fcntl.h>
+#    include <netinet/in.h>
 #    include <poll.h>
 #    include <signal.h>
 #    include <spawn.h>
 #    include <sys/socket.h>
 #    include <sys/stat.h>
+#    include <sys/un.h>
 #    include <sys/wait.h>
 #    include <termios.h>
 #    include <time.h>
 #    include <unistd.h>
 #endif
 #if defined(__linux__)
+#    include <linux/inet_diag.h>
+#    include <linux/netlink.h>
+#    include <linux/sock_diag.h>
+#    include <linux/unix_diag.h>
 #    include <sys/syscall.h>
+#    include <sys/vfs.h>
 #elif ADDR_IN_USE_OS_POSIX()
 #    include <net/if.h>
 #endif
 #if defined(__APPLE__)
 #    include <libproc.h>
 #    include <sys/event.h>
+#    include <sys/mount.h>
+#    include <sys/param.h>
 #    include <sys/sysctl.h>
 #endif
 
@@ -129,162 +144,156 @@ inline namespace ADDR_IN_USE_NAMESPACE {
 
 enum class Transport : std::uint8_t { tcp, udp };
 
+class Endpoint;
+
 namespace detail {
-struct Access;
-inline void copy_bytes(void* to, const void* from, std::size_t size) noexcept {
-    std::char_traits<char>::copy(static_cast<char*>(to), static_cast<const char*>(from), size);
-}
-inline bool same_bytes(const void* a, const void* b, std::size_t size) noexcept {
-    return std::char_traits<char>::compare(static_cast<const char*>(a), static_cast<const char*>(b), size) == 0;
-}
-// In network byte order; IPv4 in its mapped form ::ffff:a.b.c.d.
+// In network byte order; IPv4 in its mapped form ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2).
 struct Address {
     unsigned char bytes[16] = {};
-    friend bool operator==(const Address& a, const Address& b) noexcept {
-        return same_bytes(a.bytes, b.bytes, sizeof a.bytes);
-    }
 };
+enum class HostKind : std::uint8_t { every, localhost, v4, v6, path };
+struct EndpointParts {
+    Address address{};
+    std::uint32_t scope = 0; // interface index, 0: any
+    std::uint16_t port = 0;
+    HostKind kind = HostKind::every;
+    Transport transport = Transport::tcp;
+    bool v6_only = false;
+    char path[108] = {}; // sun_path, with '@' for the zero in front of an abstract name
+};
+const EndpointParts& parts_of(const Endpoint& endpoint) noexcept;
+Endpoint make_endpoint(const EndpointParts& parts) noexcept;
+bool read_host(std::string_view host, EndpointParts& parts) noexcept;
+[[noreturn]] void reject_host(std::string_view host);
 template <class T> inline constexpr bool is_port = std::is_integral_v<T> && !std::is_same_v<std::remove_cv_t<T>, bool>;
 template <class Port> std::uint16_t checked_port(Port port);
-[[noreturn]] void reject_host(std::string_view host);
 } // namespace detail
 
-// An address that a server binds. Comparable, and cheap to copy: it owns no memory.
+// An address that a server binds. Comparable; owns no memory.
 class Endpoint {
 public:
     Endpoint() = default;
 
-    // The port alone: the host is unknown, so that a holder can be named only where no other address on this port is in
-    // sight. Give the host where you know it. Throws std::invalid_argument for a port outside 0 to 65535.
-    template <class Port, std::enable_if_t<detail::is_port<Port>, int> = 0>
-    Endpoint(Port port) : port_(detail::checked_port(port)) {}
+    // The port alone: every local address. Whichever process listens alone on that port is its holder; with several
+    // processes on different addresses the library terminates none. A host makes it exact. Throws
+    // std::invalid_argument for a port outside 0 to 65535 (without exceptions: message and std::abort).
+    template <class Port, std::enable_if_t<detail::is_port<Port>, int> = 0> Endpoint(Port port) {
+        parts_.port = detail::checked_port(port);
+    }
 
-    // `host`: a numeric IPv4 or IPv6 address (with a scope: "fe80::1%eth0"), "localhost" (both loopback addresses), or
-    // "" or "*" (every local address). Names are not resolved. Throws std::invalid_argument for anything else.
+    // `host`: a numeric IPv4 or IPv6 address ("fe80::1%eth0" with a scope, brackets allowed), "localhost" (both
+    // loopback addresses), or "" or "*" (the same as the port alone). Names are not resolved. Throws
+    // std::invalid_argument for anything else (without exceptions: message and std::abort).
     template <class Port, std::enable_if_t<detail::is_port<Port>, int> = 0>
-    Endpoint(std::string_view host, Port port, Transport transport = Transport::tcp)
-        : port_(detail::checked_port(port)), transport_(transport) {
-        if (!set_host(host)) { detail::reject_host(host); }
+    Endpoint(std::string_view host, Port port, Transport transport = Transport::tcp) {
+        parts_.port = detail::checked_port(port);
+        parts_.transport = transport;
+        if (!detail::read_host(host, parts_)) { detail::reject_host(host); }
     }
 
     template <class Port> Endpoint(decltype(nullptr), Port, Transport = Transport::tcp) = delete;
 
-    // A Unix domain socket: tcp stands for a stream, udp for datagrams. A leading '@' makes it an abstract name (Linux,
-    // man 7 unix). Throws std::invalid_argument for a path that is empty, holds a zero or has more than 107 bytes.
-    [[nodiscard]] static Endpoint path(std::string_view path, Transport transport = Transport::tcp);
+    // A Unix domain socket (man 7 unix). A leading '@' makes the path an abstract name (Linux). Throws
+    // std::invalid_argument for a path that is empty, contains a zero or has more than 107 bytes.
+    [[nodiscard]] static Endpoint unix_stream(std::string_view path);
+    [[nodiscard]] static Endpoint unix_datagram(std::string_view path);
 
-    // "127.0.0.1:80", "[::1]:80", "localhost:80", ":80" (every address), "80" (host unknown), "unix:/run/my.sock".
-    // Empty if it is none of these.
+    // "127.0.0.1:80", "[::1]:80", "localhost:80", "80" or ":80" (every address), "unix:/run/my.sock" (a stream).
+    // Returns an empty optional for any other text.
     [[nodiscard]] static std::optional<Endpoint> parse(std::string_view text);
 
-    [[nodiscard]] std::string path() const; // empty unless it is a Unix domain socket
-
-    // "127.0.0.1", "::1", "localhost", "*" for every address, and empty when it is unknown.
-    [[nodiscard]] std::string host() const;
-    [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
-    [[nodiscard]] Transport transport() const noexcept { return transport_; }
-    // Whether a "::" leaves IPv4 alone (IPV6_V6ONLY). Without it "::" means both families, as on Linux.
-    [[nodiscard]] bool v6_only() const noexcept { return v6_only_; }
+    [[nodiscard]] std::string host() const; // "127.0.0.1", "::1", "localhost"; empty for every address and for a path
+    [[nodiscard]] std::uint16_t port() const noexcept { return parts_.port; }
+    [[nodiscard]] std::string path() const { return parts_.path; } // empty unless it is a Unix domain socket
+    [[nodiscard]] Transport transport() const noexcept { return parts_.transport; }
+    // True if "::" means IPv6 alone (IPV6_V6ONLY). Without it "::" means both families, as by default on Linux.
+    [[nodiscard]] bool v6_only() const noexcept { return parts_.v6_only; }
     Endpoint& v6_only(bool on) noexcept {
-        v6_only_ = on;
+        parts_.v6_only = on;
         return *this;
     }
 
-    friend bool operator==(const Endpoint& a, const Endpoint& b) noexcept {
-        return a.address_ == b.address_ && a.scope_ == b.scope_ && a.port_ == b.port_ && a.host_ == b.host_ &&
-               a.transport_ == b.transport_ && a.v6_only_ == b.v6_only_ &&
-               detail::same_bytes(a.path_, b.path_, sizeof a.path_);
-    }
+    friend bool operator==(const Endpoint& a, const Endpoint& b) noexcept;
     friend bool operator!=(const Endpoint& a, const Endpoint& b) noexcept { return !(a == b); }
 
 private:
-    friend struct detail::Access;
-    enum class Host : std::uint8_t { unknown, every, localhost, v4, v6, path };
-    bool set_host(std::string_view host) noexcept;
-    bool set_path(std::string_view path) noexcept;
-
-    detail::Address address_;
-    std::uint32_t scope_ = 0; // interface index, 0: any
-    std::uint16_t port_ = 0;
-    Host host_ = Host::unknown;
-    Transport transport_ = Transport::tcp;
-    bool v6_only_ = false;
-    char path_[108] = {}; // sun_path, with '@' for the zero before an abstract name
+    friend const detail::EndpointParts& detail::parts_of(const Endpoint&) noexcept;
+    friend Endpoint detail::make_endpoint(const detail::EndpointParts&) noexcept;
+    detail::EndpointParts parts_;
 };
-
-// Whether the system would refuse to bind one while a socket without SO_REUSEPORT is on the other: same port and
-// transport, and the sets of addresses meet. 127.0.0.1 and 127.0.0.2 do not, 0.0.0.0 and a dual-stack "::" do. An
-// unknown host may be any address. (The matrix in tests/system/conflicts.cpp is compared with the kernel.)
-[[nodiscard]] bool conflicts(const Endpoint& a, const Endpoint& b) noexcept;
 
 // What a socket does on the address.
 enum class State : std::uint8_t {
     listening,
     bound,     // and not connected: a UDP server, or a TCP socket before listen()
     connected, // an accepted or an outgoing connection
-    lingering, // what is left when the process is gone: of a connection (TIME_WAIT, FIN_WAIT), or a socket's file
+    lingering, // left by an exited process: a TIME_WAIT or FIN_WAIT connection, or a socket file
 };
 
-// A process that holds sockets on the address, one entry for each process. Text is as the system has it, unescaped.
+// A process that holds the address, one entry for each process. Its text is as the system has it, unescaped.
 struct Holder {
-    std::uint32_t pid = 0;        // 0: the system shows a socket but no process
-    std::uint64_t start_time = 0; // opaque, 0: unknown. With the pid it names one process for ever
-    std::string name;             // with pid 0: who it may be, or empty
-    std::string executable;       // path; empty if it may not be read
-    std::string command_line;     // arguments joined by spaces, at most 4 KiB
-    std::string user;             // POSIX: the effective user's number; empty: unknown
-    Endpoint socket;              // the first conflicting one
+    std::uint32_t pid = 0;         // 0: the system shows a socket but no process
+    std::uint64_t start_time = 0;  // opaque; 0: unknown. (pid, start_time) identifies a process after its pid is reused
+    std::string name;              // of the program, as the kernel or the file system has it
+    std::string executable;        // path; empty: not readable. Linux adds " (deleted)" (man 5 proc_pid_exe)
+    std::string command_line;      // arguments joined by spaces, at most 4 KiB
+    std::string user;              // effective user: its number on POSIX, its SID on Windows; empty: unknown
+    std::vector<Endpoint> sockets; // all of its conflicting addresses, sorted; at least one
     State state = State::listening;
-    std::string socket_user; // POSIX: the user on record for the socket, which may have been passed on; empty: unknown
+    std::string socket_user; // POSIX: owner in the kernel's socket table; differs from `user` if it was passed on
 };
 
-// What became of a holder.
+// What happened to a holder.
 enum class Fate : std::uint8_t {
-    exited,        // left when asked
-    released,      // let the address go and lives on, finishing its work
-    killed,        // had to be forced
-    already_gone,  // was no longer there, or another process has its pid now
-    refused,       // a rule forbids to end it
+    exited,        // after it was asked, or by itself
+    released,      // closed its socket and is still running
+    killed,        // forced
+    already_gone,  // had exited before, or its pid belongs to another process now
+    refused,       // a rule forbids to terminate it
     not_permitted, // the system forbids it
-    survived,      // is still there
+    survived,      // still holds the address
 };
 
 // What was done about one holder.
 struct Eviction {
     Holder holder;
     Fate fate = Fate::survived;
-    std::chrono::microseconds took{}; // from the first look at it until this was known
-    std::error_code error;            // why it was not permitted, or could not be looked at
-    std::string reason;               // why it was refused, or what was missing; else empty
+    std::chrono::microseconds took{}; // from the first inspection to this result
+    std::error_code error;            // why it was not permitted or not readable
+    std::string reason;               // never empty for `refused`
 };
 
-// Why the address is still taken, when it is.
+// Why the address is still in use, or why the server did not start.
 enum class Obstacle : std::uint8_t {
-    none,
-    refused_holder,        // a rule forbids to end who holds it
-    surviving_holder,      // who holds it did not leave, or may not be signalled by us
-    invisible_holder,      // no process is to be seen: another user's, a container's, the kernel's
-    lingering_connections, // TIME_WAIT and FIN_WAIT of a process that is gone
-    live_connection,       // nobody listens: it is the local port of a connection
-    taken_again,           // somebody was faster than our second start: a supervisor, as a rule
-    this_process,          // we hold it ourselves
-    reserved_port,         // the system keeps the port for itself (Windows, macOS)
-    file_in_the_way,       // what is at the path has no process: a file that is no socket, or one that was not removed
+    none,                  // the server runs, or (free_address) the address is free
+    refused_holder,        // a rule forbids to terminate the holder
+    surviving_holder,      // the holder did not exit, or may not be signalled by us
+    invisible_holder,      // the address is in use, but its process is not visible to us
+    lingering_connections, // TIME_WAIT and FIN_WAIT connections of an exited process
+    live_connection,       // only a connection uses it
+    taken_again,           // another process bound it before the second start
+    this_process,          // this process holds it itself
+    reserved_port,         // the system keeps the port for itself (Windows)
+    file_in_the_way,       // the path is not a socket, or a stale socket that was not removed
+    probe_failed,          // the probe could not see the holders: Recovery::error
+    other_address,         // the address is free: the start failed on another one
+    other_failure,         // a start failed for another reason: Recovery::failure
 };
 
-// What one start had to do.
+// What one start did.
 struct Recovery {
     Endpoint endpoint;
     std::vector<Eviction> evictions;
     Obstacle obstacle = Obstacle::none;
     bool retried = false;  // the server was started a second time
-    std::error_code error; // why the probe could not see, if so
+    std::error_code error; // why the probe could not see
+    std::string failure;   // of the start that failed last: what(), or the message of its code
 };
 
-// The paragraph a person wants to read: who held the address, what became of them, what to do now.
+// Returns the paragraph for a person: the holders, what happened to them, what to do now.
 [[nodiscard]] std::string describe(const Recovery& recovery);
 
-[[nodiscard]] std::string to_string(const Endpoint& endpoint); // "127.0.0.1:80", "[::1]:53/udp", "port 80"
+[[nodiscard]] std::string to_string(const Endpoint& endpoint); // "127.0.0.1:80", "[::1]:53/udp", "port 80", "unix:/a"
 [[nodiscard]] std::string to_string(Transport transport);
 [[nodiscard]] std::string to_string(State state);
 [[nodiscard]] std::string to_string(Fate fate);
@@ -292,98 +301,113 @@ struct Recovery {
 
 // 4  what a policy must offer /////////////////////////////////////////////////////////////////////////////////////////
 //
-// All policies are plain callables: a lambda will do. What they throw is caught: a probe or a rule that throws "cannot
-// see", a log that throws is ignored, and after a killer threw the holders are looked at again.
+// Each policy is a callable; a lambda will do. Exceptions from policies are caught. From a probe: it could not see.
+// From a predicate: it refuses. From a log: ignored. From a killer: the holders are probed again.
 //
-//   Server   expression, the first that compiles       notes
-//            ServerTraits<Server>::start(server, ep)   where it is specialised
-//            server.start(ep)  .start(port)  .start()  a port is an integer of at least 16 bits
-//            server(ep)  server(port)  server()        what it returns is returned
-//            It fails by an exception or by what it returns: an error code, false, null, an empty optional, a negative
-//            number. A `start(int threads)` looks like a port: wrap it in a lambda. A generic lambda sees an Endpoint.
+//   Server   expression, the first that compiles         notes
+//            ServerTraits<Server>::start(server, ep)     where it is specialised
+//            server.start(ep)  .start(host, port)        ep is a const Endpoint&. host: const char*, std::string_view
+//            or
+//                  .start(port)  .start()                what a std::string converts to; "" stands for every address.
+//            server(ep)  server(host, port)              port: an integer of at least 16 bits.
+//                  server(port)  server()                What it returns is returned.
+//            It fails by an exception or by its result: an error code, false, null, an empty optional, a negative
+//            number. A start(int threads) looks like a port: wrap it in a lambda. A generic lambda gets an Endpoint.
+//            A second start is a second call on the same object: a start that fails must leave it able to start again.
+//            Where that cannot be, ServerTraits<Server>::restart is called instead.
 //
-//   Probe    probe(ep, error) or probe(ep)             std::vector<Holder>: who holds the address. Sets the
-//                                                      std::error_code when it cannot see; it never says "nobody" then.
-//            probe.held(ep)  (optional)                bool: is it listened on, or bound by UDP? Cheap, names nobody.
+//   Probe    probe(ep, error) or probe(ep)               std::vector<Holder>: the holders of the address. Sets the
+//                                                        std::error_code if it could not see them all.
+//            probe.held(ep)  (optional)                  bool: true if a listening TCP or an unconnected UDP socket
+//                                                        holds the address. Cheap: called in a loop.
 //
-//   Killer   killer(holders)                           std::vector<Eviction>: for const std::vector<Holder>&; ends all
-//                                                      or none, and returns when they are gone or it gives up.
-//            killer(holder)                            Fate or void: for one const Holder&, called in turn until one is
-//                                                      not gone. After void the holder is looked at for up to 2 s.
-//   Log      log(line)                                 void: for a std::string_view, without a line break.
+//   Killer   killer(holders)                             std::vector<Eviction>, for const std::vector<Holder>&:
+//                                                        terminates all or none and waits for them.
+//            killer(holder)                              Fate or void, for const Holder&: called for one after the
+//                                                        other until one is not gone. After void the library waits for
+//                                                        the holder for up to 2 s.
+//            static constexpr bool ends_nobody = true    (optional) the killer only waits or reports: it is called for
+//                                                        protected holders too, but never for this process.
+//
+//   Log      log(line)                                   void, for std::string_view: one line without a line break.
 
-// Specialise it for a server whose start is called something else, or that must be rebuilt before a second start:
+// Specialise it for a server whose start has another name, or that must be rebuilt before a second start:
 //
-//   static R start(Server&, const Endpoint&)             instead of what the table above says
-//   static R restart(Server&, const Endpoint&)           instead of `start` for the second attempt
+//   static R start(Server&, const Endpoint&)             instead of the forms above
+//   static R restart(Server&, const Endpoint&)           instead of `start` for the second start
 //   static bool is_address_in_use(const std::exception&) recognises the library's own exception ...
-//   static bool is_address_in_use(const R&)              ... or returned value; false: the usual rules decide
+//   static bool is_address_in_use(const R&)              ... or result; after false or an exception the usual rules
+//                                                        decide
 //   static constexpr bool preflight = true               see Preflight
 //   static constexpr bool ask_probe = true               see AskProbe
-//
-// All but `restart` may be members of the server instead.
 template <class Server> struct ServerTraits {};
 
-// For a library that never reports the failure (it exits, hangs, or shares the port by SO_REUSEPORT): looks whether the
-// address is held *before* the start, evicts, and starts in any case.
+// For a library that does not report the failure (it exits, hangs, or shares the port by SO_REUSEPORT). Asks whether
+// the address is held *before* the start, evicts its holders, and starts in any case.
 template <class Server> struct Preflight { Server server; };
 template <class Server> Preflight(Server&&) -> Preflight<Server>;
 
-// For a library that fails without a reason (null, false, an opaque exception): the failure counts when the probe finds
-// somebody else on the address, whatever errno says. Use it where a bind is all that can fail.
+// For a library that fails without a reason (null, false, an opaque exception). The failure counts as "address in use"
+// if the probe finds another process on the address. Use it only where nothing but the bind can fail.
 template <class Server> struct AskProbe { Server server; };
 template <class Server> AskProbe(Server&&) -> AskProbe<Server>;
 
-// 5  the policies /////////////////////////////////////////////////////////////////////////////////////////////////////
+// 5  policies /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-// Asks the system itself: no program is run. Linux: NETLINK_SOCK_DIAG and /proc (man 7 sock_diag, man 5 proc). macOS:
-// libproc (libproc.h), own processes only without root. Windows: GetExtendedTcpTable and GetExtendedUdpTable.
-// Elsewhere: lsof. A path is looked up on Linux (unix_diag) by the number of its file; on macOS who has it is only
-// named, and elsewhere it is function_not_supported. Errors are those of the system.
+// Asks the operating system; runs no program on Linux, macOS and Windows. Linux: NETLINK_SOCK_DIAG and /proc (man 7
+// sock_diag, man 5 proc). macOS: libproc, without root for processes of our own user only. Windows: GetExtendedTcpTable
+// and GetExtendedUdpTable. Other systems: lsof. Unix domain sockets: Linux (unix_diag). macOS reports their holder as
+// invisible; other systems answer function_not_supported. Other errors are those of the system.
 struct SystemProbe {
     [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
-    // Listening TCP and unconnected UDP sockets only; about 60 us on Linux however many connections there are, a walk
-    // over all processes on macOS. With a path: whether a socket that is open is behind it, not whether a file is
-    // there. False if it cannot be seen.
+    // True if a listening TCP or an unconnected UDP socket holds the address; for a path, if a live socket is bound to
+    // it. False if that cannot be seen. Linux: 60 us, however many connections exist. macOS: a walk over all processes.
     [[nodiscard]] bool held(const Endpoint& endpoint) const;
 };
 
-// Runs lsof (POSIX), for a system where the native way is shut. It does not see sockets that are bound without
-// listening, nor whether a "::" leaves IPv4 alone; where that matters it reports an invisible holder. Errors:
-// no_such_file_or_directory without lsof, timed_out after `timeout`.
+// Runs lsof (POSIX), for systems where the native way is blocked. lsof shows no bound TCP socket that does not listen.
+// Errors: no_such_file_or_directory without lsof, timed_out after `timeout`, function_not_supported on Windows and for
+// paths.
 struct LsofProbe {
     std::chrono::milliseconds timeout{5000};
     [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
     [[nodiscard]] bool held(const Endpoint& endpoint) const { return SystemProbe().held(endpoint); }
 };
 
-// Asks all holders to leave, waits for up to `grace`, forces those that still hold the address, and waits for up to
-// `kill_wait`. Whoever has let the address go is left to finish its work. A grace of 0 forces at once. Refuses
+// Terminates all holders, waits up to `grace` until the address is free, kills the processes that still hold it, and
+// waits up to `kill_wait`. A process that has closed the socket is not killed. A grace of 0 kills at once. Refuses
 // forwarders, service managers, other services and containers, and programs that hold a person's work.
-// POSIX: SIGTERM and SIGCONT, then SIGKILL. Windows: TerminateProcess at once, since there is no way to ask. A killed
-// process frees its memory before its sockets (kernel/exit.c, do_exit): 4 GiB took 0.3 to 0.8 s in our measurements,
-// hence the long wait.
+// POSIX: SIGTERM and SIGCONT, then SIGKILL. Windows: TerminateProcess at once: no dependable way to ask exists there.
+// A killed process frees its memory before its sockets (Linux, do_exit in kernel/exit.c): 4 GiB took 0.3 to 0.8 s.
 struct TerminateThenKill {
     std::chrono::milliseconds grace{2000};
     std::chrono::milliseconds kill_wait{10000};
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
 };
 
-// Kills nobody; waits for the holders to leave by themselves.
+// Terminates no process; waits up to `timeout` for the holders to exit or to close the socket.
 struct WaitForExit {
+    static constexpr bool ends_nobody = true;
     std::chrono::milliseconds timeout{10000};
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
 };
 
-// Kills nobody; the report says who holds the address.
+// Terminates no process and removes no file; the report names the holders.
 struct ReportOnly {
+    static constexpr bool ends_nobody = true;
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders) const;
 };
 
-// Lets `killer` at the holders only if every one satisfies `predicate`, any bool callable on a const Holder&. It is not
-// asked about what no process has any more: that ends nobody. OnlyIf<SameExecutable> is the safe choice for production.
+namespace detail {
+template <class Killer, class = void> inline constexpr bool ends_nobody = false;
+template <class Killer> inline constexpr bool ends_nobody<Killer, std::enable_if_t<Killer::ends_nobody>> = true;
+} // namespace detail
+
+// Runs `killer` only if all holders satisfy `predicate`, a bool callable on a const Holder&. OnlyIf<SameExecutable> is
+// the safe choice for production. Stale socket files have no process: no predicate is asked about them.
 template <class Predicate, class Killer = TerminateThenKill> class OnlyIf {
 public:
+    static constexpr bool ends_nobody = detail::ends_nobody<Killer>;
     explicit OnlyIf(Predicate predicate = Predicate(), Killer killer = Killer())
         : predicate_(std::move(predicate)), killer_(std::move(killer)) {}
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders);
@@ -393,40 +417,40 @@ private:
     Killer killer_;
 };
 
-// The holder runs the same file as we do (device and inode), or it ran the same path as the same user before the file
-// was replaced: the usual rebuild. What cannot be read is not the same.
+// True if the holder runs the same file as this process (device and inode), or ran the same path as the same user
+// before the file was replaced: the usual rebuild. False if that cannot be read.
 struct SameExecutable {
     static constexpr std::string_view refusal = "it does not run our executable";
     [[nodiscard]] bool operator()(const Holder& holder) const;
 };
 
-// SameExecutable, and the same arguments: for code inside an interpreter or another host program, where every script is
-// the same executable.
+// True for SameExecutable with the same arguments. For code in an interpreter or another host program, where every
+// script has the same executable.
 struct SameCommandLine {
     static constexpr std::string_view refusal = "it does not run our command line";
     [[nodiscard]] bool operator()(const Holder& holder) const;
 };
 
-// The holder's real, effective and saved user are all our effective user.
+// True if the holder's real, effective and saved user are our effective user.
 struct SameUser {
-    static constexpr std::string_view refusal = "it is not wholly our user's";
+    static constexpr std::string_view refusal = "it does not belong wholly to our user";
     [[nodiscard]] bool operator()(const Holder& holder) const;
 };
 
-// Asks the person at the terminal, who has `timeout` to answer y or yes. What was typed before the question does not
-// count. False without a terminal or in the background.
+// Asks the person at the terminal; true for y or yes within `timeout`. Discards what was typed before the question.
+// False without a terminal and in the background.
 struct AskOnTerminal {
-    static constexpr std::string_view refusal = "nobody at the terminal said yes";
+    static constexpr std::string_view refusal = "it was not confirmed at the terminal";
     std::chrono::milliseconds timeout{60000};
     [[nodiscard]] bool operator()(const Holder& holder) const;
 };
 
-// Writes each line to the standard error stream, after "retry_on_addr_in_use: ". A closed pipe raises no SIGPIPE.
+// Writes each line to standard error after "retry_on_addr_in_use: ". A closed pipe raises no SIGPIPE.
 struct StderrLog {
     void operator()(std::string_view line) const;
 };
 
-// No text is even built.
+// Discards the lines without formatting them.
 struct NoLog {
     void operator()(std::string_view) const {}
 };
@@ -434,13 +458,13 @@ struct NoLog {
 // 6  RetryOnAddrInUse and free_address ////////////////////////////////////////////////////////////////////////////////
 
 namespace detail {
-enum class Verdict : std::uint8_t;
+enum class Failure : std::uint8_t;
 template <class Server> struct Launch;
 } // namespace detail
 
-// Starts a server; when that fails because the address is in use, makes the holders leave and starts it once more.
-// An lvalue server is referred to (Server is then a reference), an rvalue is owned. One thread at a time may use one
-// object; different objects know nothing of each other.
+// Starts a server; if that fails because the address is in use, terminates its holders and starts it once more. An
+// lvalue server is stored by reference (Server is then a reference), an rvalue by value. One object may be used by one
+// thread at a time; separate objects may be used by separate threads.
 template <class Server, class Probe = SystemProbe, class Killer = TerminateThenKill, class Log = StderrLog>
 class RetryOnAddrInUse {
 public:
@@ -463,19 +487,23 @@ public:
     std::remove_reference_t<Server>* operator->() noexcept { return &server_; }
     const std::remove_reference_t<Server>* operator->() const noexcept { return &server_; }
 
-    // Returns what the server's start returns, and throws what it throws: the very value or object. When the second
-    // start fails, that is its failure, not the first's. After a success errno is as the server left it.
+    // Returns what the server's start returns, and throws what it throws: the same value or object, never a copy. If
+    // the second start fails, its failure is returned, not the first one's. After a success errno is as the server left
+    // it.
     Result start(const Endpoint& endpoint);
-    template <class Port> Result start(std::string_view host, Port port) { return start(Endpoint(host, port)); }
+    template <class Port> Result start(std::string_view host, Port port, Transport transport = Transport::tcp) {
+        return start(Endpoint(host, port, transport));
+    }
 
-    // What the last start had to do.
+    // What the last start did.
     [[nodiscard]] const Recovery& recovery() const& noexcept { return recovery_; }
     const Recovery& recovery() const&& = delete; // it would dangle
 
 private:
-    Result launch(bool again, const Endpoint& endpoint);
-    bool look_first(std::uint64_t begin) noexcept;
-    bool recover(detail::Verdict verdict, bool last, std::uint64_t begin) noexcept;
+    Result launch(bool is_retry, const Endpoint& endpoint);
+    bool evict_before_start(std::uint64_t begin) noexcept;
+    bool recover(detail::Failure failure, std::string text, bool was_last, std::uint64_t begin) noexcept;
+    void break_off() noexcept;
 
     Server server_;
     Probe probe_{};
@@ -492,7 +520,7 @@ RetryOnAddrInUse(Server&&, Probe, Killer) -> RetryOnAddrInUse<Server, Probe, Kil
 template <class Server, class Probe, class Killer, class Log>
 RetryOnAddrInUse(Server&&, Probe, Killer, Log) -> RetryOnAddrInUse<Server, Probe, Killer, Log>;
 
-// The same without a server: makes whoever holds the address leave. Recovery::obstacle tells whether it is free now.
+// The same without a server: terminates the holders of the address. Recovery::obstacle is none if the address is free.
 template <class Probe, class Killer, class Log>
 Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log log);
 template <class Probe, class Killer> Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer) {
@@ -503,87 +531,65 @@ template <class Killer = TerminateThenKill> Recovery free_address(const Endpoint
 }
 
 // =====================================================================================================================
-//                                implementation: users can stop reading here
+//                           IMPLEMENTATION: users can stop reading here
 // =====================================================================================================================
 
-// 7  what the logic asks of an operating system ///////////////////////////////////////////////////////////////////////
+// 7  Os: what the logic asks of an operating system ///////////////////////////////////////////////////////////////////
 
 namespace detail {
 
-// A row of a socket table.
+using Milliseconds = std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+// A row of a table of sockets.
 struct Socket {
     Endpoint local;
     State state = State::bound;
-    std::uint64_t inode = 0; // 0: no process has it
-    std::uint32_t pid = 0;
-    std::string user;             // on record for the socket; empty: unknown
-    bool v6_only_unknown = false; // the table does not show it
-    std::uint32_t device = 0;     // of the file behind a path, with its number in it
-    std::uint32_t file = 0;
+    std::uint64_t inode = 0;      // number of the socket; 0: no process has it open, or the system has none
+    std::uint32_t pid = 0;        // of its owner; 0: unknown
+    std::uint64_t start_time = 0; // of its owner, read together with its descriptors; 0: unknown
+    std::string user;             // in the kernel's table; empty: unknown
+    std::string owner_name;       // lsof: name and user of the process
+    std::string owner_user;
+    bool v6_only_unknown = false;  // the table does not show IPV6_V6ONLY
+    std::uint32_t file_device = 0; // Linux: of the file behind a path
+    std::uint32_t file_number = 0;
 };
 
-} // namespace detail
-
-namespace detail::os {
-
-using Milliseconds = std::chrono::milliseconds;
-enum class Ask : std::uint8_t { permission, leave, die };
-
-// errno, or the thread's last error on Windows.
-int last_error() noexcept;
-void last_error(int value) noexcept;
-// How a failed bind is numbered: for certain, as libuv negates it, and where it may have another reason (0: nowhere).
-struct BindErrors {
-    int in_use;
-    int negated;
-    int denied;
+// A file, as long as it exists.
+struct FileId {
+    std::uint64_t device = 0;
+    std::uint64_t number = 0; // 0: unknown
+    friend bool operator==(const FileId& a, const FileId& b) noexcept {
+        return a.number != 0 && a.device == b.device && a.number == b.number;
+    }
 };
-BindErrors bind_errors() noexcept;
-// What a person can do here about an obstacle, with PORT for the number; empty if it says enough by itself.
-std::string_view advice(Obstacle obstacle) noexcept;
-// Whether a socket on one address and one on all may live side by side, so that who holds the very address is meant.
-bool exact_first() noexcept;
-bool can_ask() noexcept; // to leave; where not, a process can only be forced
 
-std::uint32_t self() noexcept;
-bool privileged() noexcept;   // sees every user's sockets and processes as they are
-std::uint64_t now() noexcept; // one clock read, in a unit of its own; for `started_after`
-bool started_after(const Holder& holder, std::uint64_t moment) noexcept;
-void pause(Milliseconds time) noexcept;
-
-// Who holds the address. A socket without a visible owner yields a Holder with pid 0.
-std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error);
-std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
-bool held(const Endpoint& endpoint);
-// Removes the socket file of a path that no process has open any more. already_gone: there is none.
-Eviction release(const Endpoint& endpoint, bool may_remove);
-// Whether the process has a socket on that very address that is listening or bound.
-bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error);
-struct PortRange { // both included; unknown: it may be any
-    std::uint16_t first = 1024;
-    std::uint16_t last = 65535;
+// What is known of one process. A fact that a system does not have keeps its default.
+struct ProcessInfo {
+    Holder holder; // pid, start_time, name, executable, command_line, user
+    std::uint32_t parent = 0;
+    std::uint32_t group = 0;
+    std::uint32_t session = 0;
+    std::string users[3];              // real, effective, saved; empty: unknown
+    bool has_unmapped_user = false;    // Linux: a user that this namespace does not map (man 7 user_namespaces)
+    FileId executable_file;            // Linux
+    std::string service;               // Linux: path of control groups; Windows: "services.exe/" and the program
+    bool has_terminal = false;         // a controlling terminal; Windows does not tell: true
+    bool in_foreign_namespace = false; // Linux: a pid namespace that is not ours
+    bool is_critical = false;          // Windows: the system stops without it
+    bool is_exiting = false;           // Linux: all of its threads
+    bool is_dumping_core = false;      // Linux
+    bool is_stopped = false;
+    bool is_dead = false;  // it does not exist, or is a zombie without threads
+    std::error_code error; // a fact that could not be read
 };
-PortRange ephemeral_ports();
 
-// Facts about a process. 0, empty or false where they cannot be read.
-Holder identify(std::uint32_t pid);
-// Why no program may be allowed to end it, if it is the system's own; else empty.
-std::string_view of_the_system(std::uint32_t pid) noexcept;
-// What protects a process. An error only where we ourselves cannot read any more: that it is gone or hidden is none.
-std::uint32_t parent(std::uint32_t pid, std::error_code& error);
-std::uint32_t tracer(std::error_code& error); // who debugs us
-bool on_terminal(std::uint32_t pid, std::error_code& error);
-bool isolated(std::uint32_t pid, std::error_code& error);       // in a container or sandbox that is not ours
-std::string service(std::uint32_t pid, std::error_code& error); // its system service or container, if any
-bool same_executable(std::uint32_t pid);
-bool same_command_line(std::uint32_t pid);
-bool same_user(std::uint32_t pid);
-
-// A descriptor, or a HANDLE on Windows, that is closed with its owner.
+// A descriptor (POSIX) or a HANDLE (Windows), closed by its owner.
 class Handle {
 public:
     explicit Handle(std::intptr_t value = -1) noexcept : value_(value) {}
-    Handle(Handle&& other) noexcept : value_(other.value_) { other.value_ = -1; }
+    Handle(Handle&& other) noexcept : value_(std::exchange(other.value_, -1)) {}
     Handle& operator=(Handle&& other) noexcept {
         std::swap(value_, other.value_);
         return *this;
@@ -597,38 +603,108 @@ private:
     std::intptr_t value_;
 };
 
-// A process that is held on to, so that no signal can reach another one that gets its pid.
-class Process {
-public:
-    explicit Process(std::uint32_t pid);
-    explicit Process(const Holder& holder) : Process(holder.pid) {}
-    // Why it could not be held on to. A process that is gone is no error, but `exited`.
-    [[nodiscard]] std::error_code error() const noexcept { return error_; }
-    // Whether it is dead; a zombie is, its sockets are closed.
-    [[nodiscard]] bool exited() const;
-    // Refuses by itself this process, every pid of 1 or less, and whatever is no pid on this system.
-    [[nodiscard]] std::error_code signal(Ask ask) const;
-    // Returns when one of `processes` that lives now has exited, or `time` has passed.
-    static void wait(const std::vector<Process>& processes, Milliseconds time);
-
-private:
-    std::uint32_t pid_;
-    Handle handle_;
-    [[maybe_unused]] std::uint64_t start_time_ = 0; // where there is no handle to hold on to
-    std::error_code error_;
+enum class FileKind : std::uint8_t { none, socket, directory, link, other };
+struct FileInfo {
+    FileKind kind = FileKind::none;
+    bool is_remote = false; // on a network file system: the socket may be another machine's
+    std::string user;
+    std::uint64_t identity[6] = {}; // device, number, mode, owner, time of the last modification
 };
 
-bool ask_on_terminal(const std::string& question, Milliseconds timeout);
-void write_line(std::string_view line);
+struct PortRange { // both included
+    std::uint16_t first = 1024;
+    std::uint16_t last = 65535;
+};
 
-} // namespace detail::os
+// The sockets to list. `listening`: TCP sockets that listen, UDP sockets without a peer. `bound`: TCP sockets that are
+// bound and do not listen; a system may add others. `all`: every state, connections too.
+enum class Which : std::uint8_t { listening, bound, all };
+enum class Signal : std::uint8_t { probe, terminate, kill };
 
-// The caller's last error survives whatever is done while this lives.
-namespace detail {
+// Declared once; each system defines the members in its section. std::error_code tells why a fact could not be read.
+struct Os {
+    // Where systems differ.
+    struct Traits {
+        int in_use;           // a failed bind, as a native number ...
+        int in_use_negated;   // ... as libuv returns it ...
+        int denied;           // ... and one that may have another reason; 0: none
+        bool can_terminate;   // false: the library only reports
+        bool can_ask;         // SIGTERM exists; Windows: TerminateProcess only
+        bool exact_bind_wins; // a wildcard and a specific bind may coexist: the holder of the very address is meant
+        bool maps_paths;      // tells the sockets of a Unix domain socket's file
+        std::string_view look_advice; // the command that shows more; "PORT" stands for the number
+        std::string_view lingering_advice;
+        std::string_view reserved_advice;
+    };
+    static const Traits traits;
+
+    // Find. `list_sockets` returns the rows of the endpoint's port, or of its path. Linux: without owners, which
+    // `attach_owners` adds: one row for each process that has the socket. Other systems: with owners; on macOS without
+    // root those of our own user only. `attach_owners` with `only_pid` inspects that process alone.
+    static std::vector<Socket> list_sockets(const Endpoint& endpoint, Which which, std::error_code& error);
+    static std::error_code attach_owners(std::vector<Socket>& rows, std::uint32_t only_pid = 0);
+    // POSIX: the rows of lsof, with owners. Windows: function_not_supported.
+    static std::vector<Socket> list_by_lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
+    // Makes a test bind and closes it at once. TCP: with SO_REUSEADDR on POSIX, with SO_EXCLUSIVEADDRUSE on Windows.
+    // UDP: with neither, so that no datagram of a holder is taken. The address must be a numeric one.
+    static std::error_code can_bind(const Endpoint& endpoint);
+    static PortRange ephemeral_ports(); // Windows: not told, all from 1024
+
+    // Inspect.
+    static ProcessInfo inspect(std::uint32_t pid);
+    static std::uint32_t parent(std::uint32_t pid, std::error_code& error); // 0: none, or of a hidden process
+    // Each argument with a zero behind it; Windows: one text.
+    static std::string arguments(std::uint32_t pid, std::error_code& error);
+    static std::vector<std::uint32_t> children(std::uint32_t pid, std::error_code& error);
+    static std::uint32_t debugger(std::error_code& error); // of this process; 0: none, or among its ancestors
+    static std::uint32_t current_pid() noexcept;
+    static bool is_privileged() noexcept; // sees the sockets and processes of every user
+    static std::uint64_t now() noexcept;  // one clock read, in a unit of its own; for `started_after`
+    static bool started_after(const Holder& holder, std::uint64_t moment) noexcept;
+
+    // Terminate. A Process is pinned: no signal reaches another process that reuses its pid (Linux: pidfd, before 5.3
+    // the start time; macOS: kqueue; Windows: a handle).
+    class Process {
+    public:
+        explicit Process(std::uint32_t pid);
+        explicit Process(const Holder& holder) : Process(holder.pid) {}
+        [[nodiscard]] std::error_code error() const noexcept { return error_; } // why it is not pinned. Gone: no error
+        [[nodiscard]] bool exited() const; // a zombie without threads too: its sockets are closed
+        // Refuses this process, each pid of 1 or less (Windows: 4), and what is no pid on this system.
+        [[nodiscard]] std::error_code signal(Signal signal) const;
+        // Returns when one of `processes` exits, or after `time`.
+        static void wait(const std::vector<Process>& processes, Milliseconds time);
+
+    private:
+        struct Identity {
+            std::uint32_t pid;
+            std::uint64_t start_time = 0; // where no handle pins the process
+        };
+        Identity id_;
+        Handle handle_;
+        std::error_code error_;
+    };
+
+    // Clean up. The path of a Unix domain socket; Windows: function_not_supported.
+    static FileInfo inspect_file(const Endpoint& path, std::error_code& error);
+    static std::error_code connect_to(const Endpoint& path); // does not wait: a full backlog is EAGAIN
+    // Removes the file unless another one took its place. `left_at`: where that one is, if it could not be moved back.
+    static std::error_code remove_file(const Endpoint& path, const FileInfo& file, std::string& left_at);
+
+    // Environment.
+    static int last_error() noexcept; // errno, or the thread's last error on Windows
+    static void set_last_error(int value) noexcept;
+    static void pause(Milliseconds time) noexcept;                        // a signal does not shorten it
+    static std::uint32_t interface_index(std::string_view name) noexcept; // 0: none. Windows: numbers only
+    static bool ask_on_terminal(const std::string& question, Milliseconds timeout);
+    static void write_line(std::string_view line);
+};
+
+// Keeps the caller's last error.
 class KeepLastError {
 public:
-    KeepLastError() noexcept : value_(os::last_error()) {}
-    ~KeepLastError() { os::last_error(value_); }
+    KeepLastError() noexcept : value_(Os::last_error()) {}
+    ~KeepLastError() { Os::set_last_error(value_); }
     KeepLastError(const KeepLastError&) = delete;
     KeepLastError& operator=(const KeepLastError&) = delete;
 
@@ -636,61 +712,35 @@ private:
     int value_;
 };
 
-using Clock = std::chrono::steady_clock;
+inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }
 
-// As in <algorithm>, which costs a user four times as many lines to read as this header.
-template <class Range, class Test> bool any_of(const Range& range, Test test) {
-    for (const auto& element : range) {
-        if (test(element)) { return true; }
-    }
-    return false;
-}
-template <class T, class Test> void keep_if(std::vector<T>& elements, Test test) {
-    std::vector<T> kept;
-    for (T& element : elements) {
-        if (test(element)) { kept.push_back(std::move(element)); }
-    }
-    elements = std::move(kept);
+// Returns the end of a wait. No duration overflows it.
+inline Clock::time_point deadline_after(Milliseconds time) {
+    constexpr Milliseconds year(365LL * 24 * 60 * 60 * 1000);
+    return Clock::now() + (std::max)(Milliseconds(0), (std::min)(time, year));
 }
 
-// A deadline that no duration can overflow.
-inline Clock::time_point deadline_after(os::Milliseconds time) {
-    constexpr os::Milliseconds year(365LL * 24 * 60 * 60 * 1000);
-    return Clock::now() + (std::max)(os::Milliseconds(0), (std::min)(time, year));
+// Rounded up, so that the last millisecond is no busy loop.
+inline Milliseconds left_until(Clock::time_point deadline) {
+    return std::chrono::ceil<Milliseconds>(deadline - Clock::now());
 }
 
-inline os::Milliseconds left_until(Clock::time_point deadline) {
-    return std::chrono::ceil<os::Milliseconds>(deadline - Clock::now()); // rounded up: no busy last millisecond
+inline std::chrono::microseconds time_since(Clock::time_point begin) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
 }
 
-// How long a closed socket may still be in the way, and a holder be looked at after a killer that only asked.
-inline constexpr os::Milliseconds settle_time{2000};
+// How long the kernel may take to free an address, and a holder after a killer that returns void.
+inline constexpr Milliseconds release_timeout{2000};
+// How long a client may stay between bind() and connect(), and a server between bind() and listen().
+inline constexpr Milliseconds settling_time{50};
+// How often a process is looked at whose exit is no event.
+inline constexpr Milliseconds polling_interval{10};
+
 } // namespace detail
 
 // 8  endpoints: text and conflicts ////////////////////////////////////////////////////////////////////////////////////
 
 namespace detail {
-
-inline bool means_yes(std::string_view answer) noexcept {
-    return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
-}
-
-inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }
-
-template <class Number> Number read_bytes(const void* bytes) noexcept {
-    Number number;
-    copy_bytes(&number, bytes, sizeof number);
-    return number;
-}
-
-// The file name at the end of a path.
-inline std::string_view base_name(std::string_view path) noexcept {
-    return path.substr(path.find_last_of("/\\") + 1); // npos + 1 is 0
-}
-
-inline bool ends_with(std::string_view text, std::string_view end) noexcept {
-    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
 
 [[noreturn]] inline void reject(const std::string& text) {
 #if ADDR_IN_USE_HAS_EXCEPTIONS()
@@ -701,78 +751,64 @@ inline bool ends_with(std::string_view text, std::string_view end) noexcept {
 #endif
 }
 
-[[noreturn]] inline void reject_path(std::string_view path) {
-    reject("a path has 1 to 107 bytes and no zero, unlike \"" + std::string(path) + '"');
-}
-
 [[noreturn]] inline void reject_host(std::string_view host) {
     reject("a host is a numeric address, \"localhost\" or \"*\", not \"" + std::string(host) + '"');
 }
 
 template <class Port> std::uint16_t checked_port(Port port) {
-    // An int of 70001 must not become port 4465, whose holder has nothing to do with us.
-    if (static_cast<std::uintmax_t>(port) > 65535) { // a negative one wraps around to beyond it
+    // An int of 70001 must not become port 4465, which belongs to another server.
+    if (static_cast<std::uintmax_t>(port) > 65535) { // a negative number wraps around
         reject("a port is 0 to 65535, not " + std::to_string(+port));
     }
     return static_cast<std::uint16_t>(port);
 }
 
+// Removes `prefix` from the front of `text`. False if it is not there.
 inline bool take(std::string_view& text, std::string_view prefix) noexcept {
     if (text.substr(0, prefix.size()) != prefix) { return false; }
     text.remove_prefix(prefix.size());
     return true;
 }
 
-// The text up to a line break, and a word between spaces; empty at the end.
-inline std::string_view take_line(std::string_view& text) noexcept {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix((std::min)(text.size(), line.size() + 1));
-    return line;
-}
-inline std::string_view take_word(std::string_view& text) noexcept {
-    text.remove_prefix((std::min)(text.size(), text.find_first_not_of(' ')));
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(word.size());
-    return word;
+inline bool ends_with(std::string_view text, std::string_view end) noexcept {
+    return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-// Takes the digits at the start of `text`. False without a digit, and for a number that does not fit.
+// Takes the digits at the start of `text`. False without a digit, and for a number that does not fit. Our own:
+// <charconv> and its instantiations took 17 ms of every user's build.
 template <class Number> bool take_number(std::string_view& text, Number& number, unsigned base = 10) noexcept {
     std::uint64_t value = 0;
     std::size_t length = 0;
     for (; length < text.size(); ++length) {
-        const char c = text[length];
-        const int digit = c >= '0' && c <= '9'   ? c - '0'
-                          : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                          : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                                 : 99;
-        if (digit >= static_cast<int>(base)) { break; }
+        const std::size_t digit = std::string_view("0123456789abcdefABCDEF").find(text[length]);
+        const std::size_t number_of = digit < 16 ? digit : digit - 6;
+        if (digit == std::string_view::npos || number_of >= base) { break; }
         if (value > (UINT64_MAX - 15) / base) { return false; }
-        value = value * base + static_cast<std::uint64_t>(digit);
+        value = value * base + number_of;
     }
     number = static_cast<Number>(value);
     text.remove_prefix(length);
-    return length != 0 && static_cast<std::uint64_t>(number) == value;
+    return length != 0 && number == value;
 }
 
-// The whole of `text` as a number, without leading zeros.
+// Reads all of `text` as a number without leading zeros.
 template <class Number> bool to_number(std::string_view text, Number& number) noexcept {
     return (text.size() < 2 || text[0] != '0') && take_number(text, number) && text.empty();
 }
 
-inline std::string to_hex(unsigned value, std::size_t least_digits = 1) {
+inline std::string to_hex(unsigned value, std::size_t min_digits = 1) {
     std::string text;
-    for (; value != 0 || text.size() < least_digits; value /= 16) {
+    for (; value != 0 || text.size() < min_digits; value /= 16) {
         text.insert(text.begin(), "0123456789abcdef"[value % 16]);
     }
     return text;
 }
 
-// Text of another process for a person's eyes: what is not printable ASCII could move the cursor of a terminal.
-inline std::string printable(std::string_view text, std::size_t most) {
+// Returns text of another process for a person: all but printable ASCII could move the cursor of a terminal.
+inline std::string printable(std::string_view text, std::size_t max_size) {
     std::string result;
     for (const char c : text) {
-        if (result.size() >= most) { return result + "..."; }
+        if (result.size() >= max_size) { return result + "..."; }
         if (c >= ' ' && c <= '~' && c != '\\') {
             result += c;
         } else {
@@ -782,13 +818,30 @@ inline std::string printable(std::string_view text, std::size_t most) {
     return result;
 }
 
+// Replaces a placeholder by a number.
+inline std::string replace_placeholder(std::string text, std::string_view name, std::uint32_t number) {
+    if (const std::size_t at = text.find(name); at != std::string::npos) {
+        text.replace(at, name.size(), std::to_string(number));
+    }
+    return text;
+}
+
+inline std::string_view base_name(std::string_view path) noexcept {
+    return path.substr(path.find_last_of("/\\") + 1); // npos + 1 is 0
+}
+
+inline bool operator==(const Address& a, const Address& b) noexcept {
+    return std::memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
+}
+
+inline constexpr Address v6_any{};
+inline constexpr Address v6_loopback{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 inline constexpr Address v4_any{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255}};
 inline constexpr Address v4_loopback{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 0, 0, 1}};
-inline constexpr Address v6_loopback{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 
-inline bool is_v4(const Address& address) noexcept { return same_bytes(address.bytes, v4_any.bytes, 12); }
+inline bool is_v4(const Address& address) noexcept { return std::memcmp(address.bytes, v4_any.bytes, 12) == 0; }
 
-// Four decimal numbers into the last four bytes.
+// Our own parser and writer of addresses: those of the C libraries differ from system to system.
 inline bool read_v4(std::string_view text, Address& address) noexcept {
     Address result = v4_any;
     for (std::size_t i = 12; i < 16; ++i) {
@@ -805,12 +858,12 @@ inline bool read_v6(std::string_view text, Address& address) noexcept {
     Address result{};
     std::size_t size = 0;
     constexpr std::size_t none = 17;
-    std::size_t gap = none; // where the "::" is
+    std::size_t gap = none; // position of the "::"
     if (take(text, "::")) { gap = 0; }
     while (!text.empty() && size < 16) {
         Address v4;
         if (size <= 12 && text.find(':') == std::string_view::npos && read_v4(text, v4)) {
-            copy_bytes(&result.bytes[size], &v4.bytes[12], 4);
+            std::memcpy(&result.bytes[size], &v4.bytes[12], 4);
             size += 4;
             text = {};
             break;
@@ -830,8 +883,8 @@ inline bool read_v6(std::string_view text, Address& address) noexcept {
     if (!text.empty() || (gap == none) != (size == 16)) { return false; }
     address = Address{};
     const std::size_t head = gap == none ? 16 : gap;
-    copy_bytes(address.bytes, result.bytes, head);
-    copy_bytes(address.bytes + 16 - (size - head), result.bytes + head, size - head);
+    std::memcpy(address.bytes, result.bytes, head);
+    std::memcpy(address.bytes + 16 - (size - head), result.bytes + head, size - head);
     return true;
 }
 
@@ -864,201 +917,225 @@ inline std::string write_address(const Address& address, bool mapped_as_v6) {
     return text;
 }
 
-// The addresses an endpoint stands for, in one family.
-struct Reach {
-    enum Extent : std::uint8_t { nothing, one, all };
-    Extent extent = nothing;
-    Address address{};
-
-    [[nodiscard]] bool meets(const Reach& other) const noexcept {
-        return extent != nothing && other.extent != nothing &&
-               (extent == all || other.extent == all || address == other.address);
-    }
-    [[nodiscard]] bool contains(const Reach& other) const noexcept {
-        return other.extent == nothing || extent == all || (extent == other.extent && address == other.address);
-    }
-};
-
-struct Reaches {
-    Reach v4;
-    Reach v6;
-};
-
-// What the tables of a system and the rules need of an Endpoint.
-struct Access {
-    static Endpoint endpoint(bool v6, const Address& address, std::uint16_t port, Transport transport,
-                             std::uint32_t scope = 0, bool v6_only = false) noexcept {
-        Endpoint result;
-        result.address_ = address;
-        result.scope_ = scope;
-        result.port_ = port;
-        result.host_ = v6 ? Endpoint::Host::v6 : Endpoint::Host::v4;
-        result.transport_ = transport;
-        result.v6_only_ = v6_only && address == Address{}; // Linux sets it for every other IPv6 address as well
-        return result;
-    }
-
-    // The host is unknown where it is none.
-    static Endpoint path(std::string_view path, Transport transport) noexcept {
-        Endpoint result;
-        result.transport_ = transport;
-        result.set_path(path);
-        return result;
-    }
-
-    static bool host_known(const Endpoint& endpoint) noexcept { return endpoint.host_ != Endpoint::Host::unknown; }
-    static bool is_path(const Endpoint& endpoint) noexcept { return endpoint.host_ == Endpoint::Host::path; }
-    static bool is_file(const Endpoint& endpoint) noexcept { return is_path(endpoint) && endpoint.path_[0] != '@'; }
-    static const char* path(const Endpoint& endpoint) noexcept { return endpoint.path_; }
-    static constexpr std::size_t path_size = sizeof Endpoint::path_;
-    // A port of 0 is never in use: the system gives out a free one.
-    static bool can_be_in_use(const Endpoint& endpoint) noexcept { return endpoint.port_ != 0 || is_path(endpoint); }
-
-    static Reaches reaches(const Endpoint& endpoint) noexcept {
-        constexpr Reach all{Reach::all, {}};
-        switch (endpoint.host_) {
-        case Endpoint::Host::unknown:
-        case Endpoint::Host::every: return {all, all};
-        case Endpoint::Host::localhost: return {{Reach::one, v4_loopback}, {Reach::one, v6_loopback}};
-        case Endpoint::Host::path: return {};
-        default: break;
-        }
-        const Reach one{Reach::one, endpoint.address_};
-        if (is_v4(endpoint.address_)) { return {endpoint.address_ == v4_any ? all : one, {}}; }
-        if (!(endpoint.address_ == Address{})) { return {{}, one}; }
-        return {endpoint.v6_only_ ? Reach() : all, all};
-    }
-
-    // A socket on an interface (SO_BINDTODEVICE, or a link-local address) is in nobody's way on another one.
-    static bool scopes_meet(const Endpoint& a, const Endpoint& b) noexcept {
-        return a.scope_ == 0 || b.scope_ == 0 || a.scope_ == b.scope_;
-    }
-
-    // Whether both stand for the same addresses of a family.
-    static bool equal(const Endpoint& a, const Endpoint& b) noexcept {
-        const Reaches x = reaches(a);
-        const Reaches y = reaches(b);
-        return (x.v4.extent == y.v4.extent && x.v4.meets(y.v4)) || (x.v6.extent == y.v6.extent && x.v6.meets(y.v6));
-    }
-
-    // Whether whatever `wanted` turns out to be, if it conflicts with `b` then it conflicts with `a`.
-    static bool covers(const Endpoint& a, const Endpoint& b, const Endpoint& wanted) noexcept {
-        if (a.scope_ != 0 && a.scope_ != b.scope_) { return false; }
-        const Reaches x = reaches(a);
-        const Reaches y = reaches(b);
-        return host_known(wanted) || (x.v4.contains(y.v4) && x.v6.contains(y.v6));
-    }
-};
-
-inline bool same_address(Endpoint a, Endpoint b) noexcept { return a.v6_only(false) == b.v6_only(false); }
-
-// The index of an interface, by number or name; 0 if there is none.
-std::uint32_t interface_index(std::string_view scope) noexcept;
-
-} // namespace detail
-
-inline bool conflicts(const Endpoint& a, const Endpoint& b) noexcept {
-    if (detail::Access::is_path(a)) { // a file is one socket's of either kind, an abstract name is one of each
-        return detail::same_bytes(detail::Access::path(a), detail::Access::path(b), detail::Access::path_size) &&
-               (detail::Access::is_file(a) || a.transport() == b.transport());
-    }
-    if (a.port() != b.port() || a.port() == 0 || a.transport() != b.transport() || !detail::Access::scopes_meet(a, b)) {
-        return false;
-    }
-    const detail::Reaches x = detail::Access::reaches(a);
-    const detail::Reaches y = detail::Access::reaches(b);
-    return x.v4.meets(y.v4) || x.v6.meets(y.v6);
+inline bool is_localhost(std::string_view host) noexcept {
+    constexpr std::string_view name = "localhost";
+    return std::equal(host.begin(), host.end(), name.begin(), name.end(),
+                      [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b); });
 }
 
-inline bool Endpoint::set_host(std::string_view host) noexcept {
-    std::string_view address = host;
-    std::string_view scope;
-    if (const std::size_t percent = host.find('%'); percent != std::string_view::npos) {
-        address = host.substr(0, percent);
-        scope = host.substr(percent + 1);
-        scope_ = detail::interface_index(scope);
-    }
-    if (host.empty() || host == "*") {
-        host_ = Host::every;
-    } else if (host == "localhost") {
-        host_ = Host::localhost;
-    } else if (scope.data() == nullptr && detail::read_v4(address, address_)) {
-        host_ = Host::v4;
-    } else if ((scope.data() == nullptr || scope_ != 0) && detail::read_v6(address, address_)) {
-        host_ = Host::v6;
+inline bool read_host(std::string_view host, EndpointParts& parts) noexcept {
+    const bool has_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+    if (has_brackets) { host = host.substr(1, host.size() - 2); }
+    const std::size_t percent = host.find('%');
+    const bool has_scope = percent != std::string_view::npos;
+    const std::string_view address = host.substr(0, percent);
+    if (has_scope) { parts.scope = Os::interface_index(host.substr(percent + 1)); }
+    if (!has_brackets && (host.empty() || host == "*")) {
+        parts.kind = HostKind::every;
+    } else if (!has_brackets && is_localhost(host)) {
+        parts.kind = HostKind::localhost;
+    } else if (!has_brackets && !has_scope && read_v4(address, parts.address)) {
+        parts.kind = HostKind::v4;
+    } else if ((!has_scope || parts.scope != 0) && read_v6(address, parts.address)) {
+        parts.kind = HostKind::v6;
     } else {
         return false;
     }
     return true;
 }
 
-inline bool Endpoint::set_path(std::string_view path) noexcept {
-    if (path.empty() || path.size() >= sizeof path_ || path.find('\0') != std::string_view::npos) { return false; }
-    host_ = Host::path;
-    detail::copy_bytes(path_, path.data(), path.size());
-    return true;
+inline bool read_path(std::string_view path, EndpointParts& parts) noexcept {
+    const bool fits = !path.empty() && path.size() < sizeof parts.path && path.find('\0') == std::string_view::npos;
+    if (fits) {
+        parts.kind = HostKind::path;
+        std::memcpy(parts.path, path.data(), path.size());
+    }
+    return fits;
 }
 
-inline Endpoint Endpoint::path(std::string_view path, Transport transport) {
-    const Endpoint result = detail::Access::path(path, transport);
-    if (!detail::Access::is_path(result)) { detail::reject_path(path); }
+inline const EndpointParts& parts_of(const Endpoint& endpoint) noexcept { return endpoint.parts_; }
+
+inline Endpoint make_endpoint(const EndpointParts& parts) noexcept {
+    Endpoint endpoint;
+    endpoint.parts_ = parts;
+    return endpoint;
+}
+
+// Returns the endpoint of a row of a table.
+inline Endpoint make_endpoint(bool v6, const Address& address, std::uint16_t port, Transport transport,
+                              std::uint32_t scope = 0, bool v6_only = false) noexcept {
+    EndpointParts parts;
+    parts.address = address;
+    parts.scope = scope;
+    parts.port = port;
+    parts.kind = v6 ? HostKind::v6 : HostKind::v4;
+    parts.transport = transport;
+    parts.v6_only = v6_only && address == v6_any; // Linux sets it for every other IPv6 address as well
+    return make_endpoint(parts);
+}
+
+// Returns the path of a Unix domain socket; an endpoint without a path if it is none.
+inline Endpoint make_path(std::string_view path, Transport transport) noexcept {
+    EndpointParts parts;
+    parts.transport = transport;
+    read_path(path, parts);
+    return make_endpoint(parts);
+}
+
+inline bool is_path(const Endpoint& endpoint) noexcept { return parts_of(endpoint).kind == HostKind::path; }
+inline bool is_file(const Endpoint& endpoint) noexcept {
+    return is_path(endpoint) && parts_of(endpoint).path[0] != '@';
+}
+
+// A port of 0 is never in use: the system chooses a free one.
+inline bool can_be_in_use(const Endpoint& endpoint) noexcept { return endpoint.port() != 0 || is_path(endpoint); }
+
+inline bool is_link_local(const Address& address) noexcept {
+    return address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;
+}
+
+// True if the endpoint does not tell which address the server binds.
+inline bool stands_for_several(const Endpoint& endpoint) noexcept {
+    const EndpointParts& parts = parts_of(endpoint);
+    return parts.kind == HostKind::every || parts.kind == HostKind::localhost ||
+           (parts.kind == HostKind::v6 && parts.scope == 0 && is_link_local(parts.address));
+}
+
+// The addresses of one family that an endpoint stands for.
+struct AddressSet {
+    enum Coverage : std::uint8_t { none, one, all };
+    Coverage coverage = none;
+    Address address{};
+};
+
+inline bool overlap(const AddressSet& a, const AddressSet& b) noexcept {
+    return a.coverage != AddressSet::none && b.coverage != AddressSet::none &&
+           (a.coverage == AddressSet::all || b.coverage == AddressSet::all || a.address == b.address);
+}
+
+inline AddressSet address_set(const EndpointParts& parts, bool v6) noexcept {
+    const bool is_any = parts.address == (v6 ? v6_any : v4_any);
+    switch (parts.kind) {
+    case HostKind::every: return {AddressSet::all, {}};
+    case HostKind::localhost: return {AddressSet::one, v6 ? v6_loopback : v4_loopback};
+    case HostKind::path: return {};
+    case HostKind::v4:
+    case HostKind::v6: break;
+    }
+    if (!v6 && parts.address == v6_any && !parts.v6_only) { return {AddressSet::all, {}}; } // dual-stack
+    if (is_v4(parts.address) == v6) { return {}; }
+    return {is_any ? AddressSet::all : AddressSet::one, parts.address};
+}
+
+// True if binding one fails while a socket without SO_REUSEPORT is bound to the other: same port and transport,
+// overlapping addresses, no different interface. The matrix in tests/system/conflicts.cpp compares it with the kernel.
+inline bool conflicts(const Endpoint& a, const Endpoint& b) noexcept {
+    const EndpointParts& x = parts_of(a);
+    const EndpointParts& y = parts_of(b);
+    if (is_path(a)) { // stream and datagram sockets share a file; abstract names are separate for each
+        return std::memcmp(x.path, y.path, sizeof x.path) == 0 && (is_file(a) || x.transport == y.transport);
+    }
+    if (x.port != y.port || x.port == 0 || x.transport != y.transport ||
+        (x.scope != 0 && y.scope != 0 && x.scope != y.scope)) {
+        return false;
+    }
+    return overlap(address_set(x, false), address_set(y, false)) || overlap(address_set(x, true), address_set(y, true));
+}
+
+// True for the same address in the same family, whether or not a "::" includes IPv4.
+inline bool same_address(Endpoint a, Endpoint b) noexcept { return a.v6_only(false) == b.v6_only(false); }
+
+// An order for sorting; it has no meaning.
+inline bool comes_before(const Endpoint& a, const Endpoint& b) noexcept {
+    const EndpointParts& x = parts_of(a);
+    const EndpointParts& y = parts_of(b);
+    if (x.kind != y.kind) { return x.kind < y.kind; }
+    if (const int order = std::memcmp(x.address.bytes, y.address.bytes, sizeof x.address.bytes); order != 0) {
+        return order < 0;
+    }
+    if (x.scope != y.scope) { return x.scope < y.scope; }
+    if (x.v6_only != y.v6_only) { return y.v6_only; }
+    if (x.transport != y.transport) { return x.transport < y.transport; }
+    return std::memcmp(x.path, y.path, sizeof x.path) < 0;
+}
+
+template <class Enum, std::size_t Count> std::string enum_name(Enum value, const char* const (&names)[Count]) {
+    const auto index = static_cast<std::size_t>(value);
+    return index < Count ? names[index] : "unknown";
+}
+
+} // namespace detail
+
+inline bool operator==(const Endpoint& a, const Endpoint& b) noexcept {
+    const detail::EndpointParts& x = a.parts_;
+    const detail::EndpointParts& y = b.parts_;
+    return x.address == y.address && x.scope == y.scope && x.port == y.port && x.kind == y.kind &&
+           x.transport == y.transport && x.v6_only == y.v6_only && std::memcmp(x.path, y.path, sizeof x.path) == 0;
+}
+
+inline Endpoint Endpoint::unix_stream(std::string_view path) {
+    const Endpoint result = detail::make_path(path, Transport::tcp);
+    if (!detail::is_path(result)) {
+        detail::reject("a path has 1 to 107 bytes and no zero, unlike \"" + std::string(path) + '"');
+    }
     return result;
 }
 
-inline std::string Endpoint::path() const { return path_; }
+inline Endpoint Endpoint::unix_datagram(std::string_view path) {
+    Endpoint result = unix_stream(path);
+    result.parts_.transport = Transport::udp;
+    return result;
+}
 
 inline std::optional<Endpoint> Endpoint::parse(std::string_view text) {
     Endpoint result;
-    if (detail::take(text, "unix:")) { return result.set_path(text) ? std::optional<Endpoint>(result) : std::nullopt; }
+    if (detail::take(text, "unix:")) {
+        return detail::read_path(text, result.parts_) ? std::optional<Endpoint>(result) : std::nullopt;
+    }
     if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) {
-        std::string_view host = text.substr(0, colon);
-        const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-        if (bracketed) { host = host.substr(1, host.size() - 2); }
-        if ((host.find(':') != std::string_view::npos) != bracketed || !result.set_host(host)) { return {}; }
+        const std::string_view host = text.substr(0, colon);
+        const bool has_brackets = !host.empty() && host.front() == '[';
+        const bool is_v6 = host.find(':') != std::string_view::npos;
+        if (is_v6 != has_brackets || !detail::read_host(host, result.parts_)) { return {}; }
         text.remove_prefix(colon + 1);
     }
-    if (!detail::to_number(text, result.port_)) { return {}; }
+    if (!detail::to_number(text, result.parts_.port)) { return {}; }
     return result;
 }
 
 inline std::string Endpoint::host() const {
-    switch (host_) {
-    case Host::unknown:
-    case Host::path: return "";
-    case Host::every: return "*";
-    case Host::localhost: return "localhost";
-    case Host::v4:
-    case Host::v6: break;
+    switch (parts_.kind) {
+    case detail::HostKind::every:
+    case detail::HostKind::path: return "";
+    case detail::HostKind::localhost: return "localhost";
+    case detail::HostKind::v4:
+    case detail::HostKind::v6: break;
     }
-    return detail::write_address(address_, host_ == Host::v6) + (scope_ == 0 ? "" : '%' + std::to_string(scope_));
+    return detail::write_address(parts_.address, parts_.kind == detail::HostKind::v6) +
+           (parts_.scope == 0 ? "" : '%' + std::to_string(parts_.scope));
 }
 
 inline std::string to_string(const Endpoint& endpoint) {
-    if (detail::Access::is_path(endpoint)) { return "unix:" + endpoint.path(); }
+    if (detail::is_path(endpoint)) { return "unix:" + endpoint.path(); }
     std::string host = endpoint.host();
     if (host.find(':') != std::string::npos) { host = '[' + host + ']'; }
     return (host.empty() ? "port " : host + ':') + std::to_string(endpoint.port()) +
            (endpoint.transport() == Transport::udp ? "/udp" : "");
 }
 
-namespace detail {
-template <class Enum, std::size_t Count> std::string word(Enum value, const char* const (&words)[Count]) {
-    const auto index = static_cast<std::size_t>(value);
-    return index < Count ? words[index] : "unknown";
-}
-} // namespace detail
-
-inline std::string to_string(Transport transport) { return detail::word(transport, {"tcp", "udp"}); }
+inline std::string to_string(Transport transport) { return detail::enum_name(transport, {"tcp", "udp"}); }
 inline std::string to_string(State state) {
-    return detail::word(state, {"listening", "bound", "connected", "lingering"});
+    return detail::enum_name(state, {"listening", "bound", "connected", "lingering"});
 }
 inline std::string to_string(Fate fate) {
-    return detail::word(fate, {"exited", "released", "killed", "already_gone", "refused", "not_permitted", "survived"});
+    return detail::enum_name(fate,
+                             {"exited", "released", "killed", "already_gone", "refused", "not_permitted", "survived"});
 }
 inline std::string to_string(Obstacle obstacle) {
-    return detail::word(obstacle,
-                        {"none", "refused_holder", "surviving_holder", "invisible_holder", "lingering_connections",
-                         "live_connection", "taken_again", "this_process", "reserved_port", "file_in_the_way"});
+    return detail::enum_name(obstacle,
+                             {"none", "refused_holder", "surviving_holder", "invisible_holder", "lingering_connections",
+                              "live_connection", "taken_again", "this_process", "reserved_port", "file_in_the_way",
+                              "probe_failed", "other_address", "other_failure"});
 }
 
 // 9  failures: starting a server, classifying what went wrong /////////////////////////////////////////////////////////
@@ -1074,8 +1151,8 @@ inline constexpr bool detected = Detector<void, Operation, Args...>::value;
 template <class T> using Bare = std::remove_cv_t<std::remove_reference_t<T>>;
 template <class Server> using Traits = ServerTraits<Bare<Server>>;
 
-// Converts to an integer that can hold a port, and to nothing else: start(bool), start(char), start(double) are no
-// match for it.
+// Converts to an integer that can hold a port and to nothing else: start(bool), start(char), start(double) do not
+// match.
 struct PortArgument {
     std::uint16_t port;
     template <class T, std::enable_if_t<is_port<T> && sizeof(T) >= 2 && !std::is_same_v<T, wchar_t> &&
@@ -1086,6 +1163,21 @@ struct PortArgument {
     }
 };
 
+// Converts to const char* and what a std::string converts to. A template for each, so that none converts further: a
+// const char* would become a bool.
+struct HostArgument {
+    std::string host;
+    template <class T,
+              std::enable_if_t<std::is_same_v<T, const char*> || std::is_convertible_v<const std::string&, T>, int> = 0>
+    operator T() const {
+        if constexpr (std::is_same_v<T, const char*>) {
+            return host.c_str();
+        } else {
+            return static_cast<const std::string&>(host);
+        }
+    }
+};
+
 template <class S> using TraitsStart = decltype(Traits<S>::start(std::declval<S&>(), std::declval<const Endpoint&>()));
 template <class S>
 using TraitsRestart = decltype(Traits<S>::restart(std::declval<S&>(), std::declval<const Endpoint&>()));
@@ -1093,27 +1185,25 @@ template <class S, class... Args> using MemberStart = decltype(std::declval<S&>(
 template <class S, class... Args> using Call = decltype(std::declval<S&>()(std::declval<Args>()...));
 template <class S, class X>
 using TraitsRecognises = decltype(static_cast<bool>(Traits<S>::is_address_in_use(std::declval<const X&>())));
-template <class S, class X>
-using MemberRecognises = decltype(static_cast<bool>(Bare<S>::is_address_in_use(std::declval<const X&>())));
 template <class S> using TraitsPreflight = std::enable_if_t<Traits<S>::preflight>;
-template <class S> using MemberPreflight = std::enable_if_t<Bare<S>::preflight>;
 template <class S> using TraitsAskProbe = std::enable_if_t<Traits<S>::ask_probe>;
-template <class S> using MemberAskProbe = std::enable_if_t<Bare<S>::ask_probe>;
 
-template <class S> inline constexpr bool preflight = detected<TraitsPreflight, S> || detected<MemberPreflight, S>;
-template <class S> inline constexpr bool ask_probe = detected<TraitsAskProbe, S> || detected<MemberAskProbe, S>;
+template <class S> inline constexpr bool preflight = detected<TraitsPreflight, S>;
+template <class S> inline constexpr bool ask_probe = detected<TraitsAskProbe, S>;
 
-// The first form that compiles, and no form after it is even looked at: a generic lambda must not meet a PortArgument.
+// Stops at the first valid form: a generic lambda would accept a PortArgument.
 template <class S>
-struct Startable : std::disjunction<Detector<void, TraitsStart, S>, Detector<void, MemberStart, S, const Endpoint&>,
-                                    Detector<void, MemberStart, S, PortArgument>, Detector<void, MemberStart, S>,
-                                    Detector<void, Call, S, const Endpoint&>, Detector<void, Call, S, PortArgument>,
-                                    Detector<void, Call, S>> {};
+struct Startable
+    : std::disjunction<Detector<void, TraitsStart, S>, Detector<void, MemberStart, S, const Endpoint&>,
+                       Detector<void, MemberStart, S, HostArgument, PortArgument>,
+                       Detector<void, MemberStart, S, PortArgument>, Detector<void, MemberStart, S>,
+                       Detector<void, Call, S, const Endpoint&>, Detector<void, Call, S, HostArgument, PortArgument>,
+                       Detector<void, Call, S, PortArgument>, Detector<void, Call, S>> {};
 template <class S> struct Startable<Preflight<S>> : Startable<S> {};
 template <class S> struct Startable<AskProbe<S>> : Startable<S> {};
 
-inline PortArgument port_of(const Endpoint& endpoint) {
-    if (Access::is_path(endpoint)) { reject("this server takes a port and no path: give it start(const Endpoint&)"); }
+inline PortArgument port_argument(const Endpoint& endpoint) {
+    if (is_path(endpoint)) { reject("this server takes a port, not a path: give it start(const Endpoint&)"); }
     return {endpoint.port()};
 }
 
@@ -1121,19 +1211,23 @@ template <class S> decltype(auto) launch(std::remove_reference_t<S>& server, con
     static_cast<void>(server);
     static_cast<void>(endpoint);
     if constexpr (!Startable<std::remove_reference_t<S>>::value) {
-        return; // said by the static_assert of RetryOnAddrInUse
+        return; // the static_assert of RetryOnAddrInUse says why
     } else if constexpr (detected<TraitsStart, S>) {
         return Traits<S>::start(server, endpoint);
     } else if constexpr (detected<MemberStart, S, const Endpoint&>) {
         return server.start(endpoint);
+    } else if constexpr (detected<MemberStart, S, HostArgument, PortArgument>) {
+        return server.start(HostArgument{endpoint.host()}, detail::port_argument(endpoint));
     } else if constexpr (detected<MemberStart, S, PortArgument>) {
-        return server.start(detail::port_of(endpoint));
+        return server.start(detail::port_argument(endpoint));
     } else if constexpr (detected<MemberStart, S>) {
         return server.start();
     } else if constexpr (detected<Call, S, const Endpoint&>) {
         return server(endpoint);
+    } else if constexpr (detected<Call, S, HostArgument, PortArgument>) {
+        return server(HostArgument{endpoint.host()}, detail::port_argument(endpoint));
     } else if constexpr (detected<Call, S, PortArgument>) {
-        return server(detail::port_of(endpoint));
+        return server(detail::port_argument(endpoint));
     } else {
         return server();
     }
@@ -1152,18 +1246,15 @@ template <class S> struct Launch {
         decltype(detail::launch<S>(std::declval<std::remove_reference_t<S>&>(), std::declval<const Endpoint&>()));
 };
 
-template <class S, class X>
-inline constexpr bool recognises = detected<TraitsRecognises, S, X> || detected<MemberRecognises, S, X>;
+template <class S, class X> inline constexpr bool has_own_rule = detected<TraitsRecognises, S, X>;
 
-// Whether the user's own rule knows `x` for "address in use".
-template <class S, class X> bool recognised([[maybe_unused]] const X& x) {
-    if constexpr (detected<TraitsRecognises, S, X>) {
-        return static_cast<bool>(Traits<S>::is_address_in_use(x));
-    } else if constexpr (detected<MemberRecognises, S, X>) {
-        return static_cast<bool>(Bare<S>::is_address_in_use(x));
-    } else {
-        return false;
+// True if the user's own rule recognises `x`. A rule that throws says no.
+template <class S, class X> bool matches_own_rule([[maybe_unused]] const X& x) {
+    if constexpr (has_own_rule<S, X>) {
+        ADDR_IN_USE_TRY { return static_cast<bool>(Traits<S>::is_address_in_use(x)); }
+        ADDR_IN_USE_CATCH_ALL {}
     }
+    return false;
 }
 
 // Preflight and AskProbe pass everything on to the server inside.
@@ -1176,8 +1267,8 @@ template <class Wrapper, class S> struct WrapperTraits {
     static decltype(auto) restart(Wrapper& wrapper, const Endpoint& endpoint) {
         return detail::relaunch<S>(wrapper.server, endpoint);
     }
-    template <class X, std::enable_if_t<recognises<S, X>, int> = 0> static bool is_address_in_use(const X& x) {
-        return detail::recognised<S>(x);
+    template <class X, std::enable_if_t<has_own_rule<S, X>, int> = 0> static bool is_address_in_use(const X& x) {
+        return detail::matches_own_rule<S>(x);
     }
 };
 
@@ -1192,119 +1283,131 @@ template <class Server> struct ServerTraits<AskProbe<Server>> : detail::WrapperT
 
 namespace detail {
 
-// What a start came to. `ask`: it counts as "address in use" exactly when the probe finds somebody else there; `denied`
-// is the same, and if there is nobody, the system keeps the port for itself.
-enum class Verdict : std::uint8_t { success, no, ask, denied, yes };
+// What a start came to.
+enum class Failure : std::uint8_t {
+    none,
+    other,     // not the address
+    ask_probe, // "address in use" if the probe finds another process on the address
+    denied,    // the same; if the probe finds no process, the system reserves the port
+    in_use,
+};
 
 template <class T> using ToErrorCode = std::enable_if_t<std::is_convertible_v<const T&, std::error_code>>;
 template <class T>
 using CodeMembers = decltype(static_cast<int>(std::declval<const T&>().value()),
                              std::string_view(std::declval<const T&>().category().name()));
+template <class T> using Message = decltype(std::string(std::declval<const T&>().message()));
 template <class T> using HasValue = decltype(static_cast<bool>(std::declval<const T&>().has_value()));
 template <class T> using ErrorOf = decltype(std::declval<const T&>().error());
-// A pointer of any kind. That it is a bool too tells it from a std::string, whose == would read the null pointer.
+// Pointer-like: comparable with nullptr and convertible to bool. The second test excludes std::string. (An object of
+// nullptr_t, not nullptr itself: gcc 10 warns that a std::string_view is never null.)
 template <class T>
-using ComparesWithNull =
-    decltype(static_cast<bool>(std::declval<const T&>()), static_cast<bool>(std::declval<const T&>() == nullptr));
+using ComparesWithNull = decltype(static_cast<bool>(std::declval<const T&>()),
+                                  static_cast<bool>(std::declval<const T&>() == std::declval<std::nullptr_t>()));
 
 template <class T>
 inline constexpr bool is_code = std::is_same_v<T, std::errc> || detected<ToErrorCode, T> || detected<CodeMembers, T>;
 template <class T> inline constexpr bool is_signed_number = std::is_integral_v<T>&& std::is_signed_v<T>;
 
-// Whether a failure can be read off a returned value of this type.
+// True if a result of this type can report a failure.
 template <class S, class T>
-inline constexpr bool tells = recognises<S, T> || is_code<T> || std::is_same_v<T, bool> || is_signed_number<T> ||
-                              detected<HasValue, T> || detected<ComparesWithNull, T>;
+inline constexpr bool reports_failure = has_own_rule<S, T> || is_code<T> || std::is_same_v<T, bool> ||
+                                        is_signed_number<T> || detected<HasValue, T> || detected<ComparesWithNull, T>;
 
-// By number where the category is the system's: standalone Asio before 1.38 ("asio.system") and libstdc++ on Windows do
-// not map their codes to std::errc (asio/impl/error_code.ipp).
-inline Verdict judge(int value, std::string_view category) noexcept {
-    const os::BindErrors errors = os::bind_errors();
-    const bool native = category == "system" || category == "asio.system";
-    return value == 0                                     ? Verdict::success
-           : category == "generic" && value == EADDRINUSE ? Verdict::yes
-           : native && value == errors.in_use             ? Verdict::yes
-           : native && value == errors.denied             ? Verdict::denied
-                                                          : Verdict::no;
+// Classifies a native number, or one of a category without std::errc: standalone Asio before 1.38 ("asio.system",
+// asio/impl/error_code.ipp) and libstdc++ on Windows do not map their codes.
+inline Failure classify(int value, std::string_view category) noexcept {
+    const bool is_native = category == "system" || category == "asio.system";
+    if (value == 0) { return Failure::none; }
+    if ((category == "generic" && value == EADDRINUSE) || (is_native && value == Os::traits.in_use)) {
+        return Failure::in_use;
+    }
+    return is_native && value == Os::traits.denied ? Failure::denied : Failure::other;
 }
 
-template <class T> Verdict judge_code(const T& code) {
+template <class T> Failure classify_code(const T& code, std::string& text) {
     if constexpr (std::is_same_v<T, std::errc>) {
-        return detail::judge_code(std::make_error_code(code));
+        return detail::classify_code(std::make_error_code(code), text);
     } else if constexpr (std::is_same_v<T, std::error_code> || !detected<ToErrorCode, T>) {
+        Failure failure = detail::classify(static_cast<int>(code.value()), code.category().name());
         if constexpr (std::is_same_v<T, std::error_code>) {
-            if (code == std::errc::address_in_use) { return Verdict::yes; }
+            if (code == std::errc::address_in_use) { failure = Failure::in_use; }
         }
-        return detail::judge(static_cast<int>(code.value()), code.category().name());
+        if constexpr (detected<Message, T>) {
+            if (failure != Failure::none) { text = code.message(); }
+        }
+        return failure;
     } else {
-        return detail::judge_code(static_cast<std::error_code>(code));
+        return detail::classify_code(static_cast<std::error_code>(code), text);
     }
 }
 
-// A failure that gives no reason: `error` is what the call left in errno.
-template <class S> Verdict judge_silent(int error) noexcept {
-    const Verdict verdict = error == 0 ? Verdict::no : detail::judge(error, "system");
-    return verdict == Verdict::no && ask_probe<S> ? Verdict::ask : verdict;
+// Classifies a failure without a reason; `error`: what the call left in errno.
+template <class S> Failure classify_silent(int error, std::string& text) {
+    const Failure failure = error == 0 ? Failure::other : detail::classify(error, "system");
+    if (error != 0) { text = system_error(error).message(); }
+    return failure == Failure::other && ask_probe<S> ? Failure::ask_probe : failure;
 }
 
-template <class S, class T> Verdict judge_value(const T& value, int error) {
-    if (detail::recognised<S>(value)) { return Verdict::yes; }
+template <class S, class T> Failure classify_value(const T& value, int error, std::string& text) {
+    if (detail::matches_own_rule<S>(value)) { return Failure::in_use; }
     bool failed = false;
     if constexpr (is_code<T>) {
-        return detail::judge_code(value);
+        return detail::classify_code(value, text);
     } else if constexpr (std::is_same_v<T, bool>) {
         failed = !value;
     } else if constexpr (is_signed_number<T>) {
-        const os::BindErrors errors = os::bind_errors();
-        if (value == -errors.in_use || value == errors.negated) { return Verdict::yes; }
+        if (value == -Os::traits.in_use || value == Os::traits.in_use_negated) { return Failure::in_use; }
         failed = value < 0;
         if (failed && value != -1) { // a number of its own is a reason: only errno can say more
-            return detail::judge_silent<void>(error);
+            return detail::classify_silent<void>(error, text);
         }
     } else if constexpr (detected<HasValue, T>) {
         failed = !value.has_value();
         if constexpr (detected<ErrorOf, T>) {
             using Error = Bare<ErrorOf<T>>;
-            if (failed && detail::recognised<S>(value.error())) { return Verdict::yes; }
+            if (failed && detail::matches_own_rule<S>(value.error())) { return Failure::in_use; }
             if constexpr (is_code<Error>) {
                 if (failed) {
-                    const Verdict verdict = detail::judge_code(value.error());
-                    return verdict == Verdict::success ? Verdict::no : verdict;
+                    const Failure failure = detail::classify_code(value.error(), text);
+                    return failure == Failure::none ? Failure::other : failure;
                 }
             }
         }
     } else if constexpr (detected<ComparesWithNull, T>) {
         failed = value == nullptr;
     }
-    return failed ? detail::judge_silent<S>(error) : Verdict::success;
+    return failed ? detail::classify_silent<S>(error, text) : Failure::none;
 }
 
 #if ADDR_IN_USE_HAS_EXCEPTIONS()
 inline bool says_in_use(std::string_view text) {
     return text.find("ddress already in use") != std::string_view::npos ||
            text.find(std::generic_category().message(EADDRINUSE)) != std::string_view::npos ||
-           text.find(std::system_category().message(os::bind_errors().in_use)) != std::string_view::npos;
+           text.find(system_error(Os::traits.in_use).message()) != std::string_view::npos;
 }
 
-// Judges the exception that is being handled, with all that it nests. A code outweighs a text, on every level.
-template <class S> Verdict judge_exception() {
-    bool denies = false;
-    bool denied = false;
-    bool text = false;
+// Classifies the current exception and all that it nests. Codes take precedence over texts, on every level.
+template <class S> Failure classify_exception(std::string& text) {
+    bool has_other_code = false;
+    bool is_denied = false;
+    bool has_text = false;
     for (std::exception_ptr level = std::current_exception(); level != nullptr;) {
         try {
             std::rethrow_exception(level);
         } catch (const std::exception& exception) {
-            if (detail::recognised<S>(exception)) { return Verdict::yes; }
-            text = text || says_in_use(exception.what());
+            text += (text.empty() ? "" : ": ") + std::string(exception.what());
+            if (detail::matches_own_rule<S>(exception)) { return Failure::in_use; }
+            has_text = has_text || says_in_use(exception.what());
         } catch (...) {}
         try {
             std::rethrow_exception(level);
         } catch (const std::system_error& error) {
-            const Verdict verdict = detail::judge_code(error.code());
-            if (verdict == Verdict::yes) { return verdict; }
-            denied = denied || verdict == Verdict::denied;
-            denies = denies || verdict != Verdict::denied;
+            std::string message;
+            const Failure failure = detail::classify_code(error.code(), message);
+            if (failure == Failure::in_use) { return failure; }
+            is_denied = is_denied || failure == Failure::denied;
+            has_other_code = has_other_code || failure != Failure::denied;
         } catch (...) {}
         std::exception_ptr inner;
         try {
@@ -1313,10 +1416,12 @@ template <class S> Verdict judge_exception() {
         }
         level = inner;
     }
-    return denies ? Verdict::no : denied ? Verdict::denied : text || ask_probe<S> ? Verdict::ask : Verdict::no;
+    if (has_other_code) { return Failure::other; }
+    if (is_denied) { return Failure::denied; }
+    return has_text || ask_probe<S> ? Failure::ask_probe : Failure::other;
 }
 #else
-template <class S> Verdict judge_exception() { return Verdict::no; }
+template <class S> Failure classify_exception(std::string&) { return Failure::other; }
 #endif
 
 } // namespace detail
@@ -1325,152 +1430,416 @@ template <class S> Verdict judge_exception() { return Verdict::no; }
 
 namespace detail {
 
-inline std::string label(const Holder& holder) {
-    if (holder.state == State::lingering && !holder.name.empty()) { return printable(holder.name, 256); }
-    if (holder.pid == 0) {
-        return "a process that cannot be seen" + (!holder.name.empty() ? " (" + printable(holder.name, 256) + ')'
-                                                  : holder.socket_user.empty()
-                                                      ? ""
-                                                      : " (user " + printable(holder.socket_user, 32) + ')');
+// How firmly a socket holds the address: a holder has the firmest state of its sockets.
+inline int firmness(State state) noexcept {
+    switch (state) {
+    case State::listening: return 3;
+    case State::bound: return 2;
+    case State::connected: return 1;
+    case State::lingering: break;
     }
-    return (holder.name.empty() ? "process" : printable(holder.name, 64)) + " (pid " + std::to_string(holder.pid) + ')';
+    return 0;
+}
+inline bool holds_address(State state) noexcept { return state == State::listening || state == State::bound; }
+inline bool holds_address(const Socket& row) noexcept { return holds_address(row.state); }
+inline bool holds_address(const Holder& holder) noexcept { return holds_address(holder.state); }
+
+// Plain loops: a call of the standard algorithm with a lambda costs every user's build five instantiations.
+template <class Range, class Test> bool any_of(const Range& range, Test test) {
+    for (const auto& element : range) {
+        if (test(element)) { return true; }
+    }
+    return false;
+}
+template <class T, class Test> void remove_if(std::vector<T>& elements, Test test) {
+    std::vector<T> kept;
+    for (T& element : elements) {
+        if (!test(element)) { kept.push_back(std::move(element)); }
+    }
+    elements = std::move(kept);
 }
 
-inline bool holds_address(const Holder& holder) noexcept {
-    return holder.state == State::listening || holder.state == State::bound;
+inline bool is_socket_of(const Holder& holder, const Endpoint& socket) {
+    return any_of(holder.sockets, [&](const Endpoint& own) { return same_address(own, socket); });
 }
 
-inline bool holds_address(const Socket& socket) noexcept {
-    return socket.state == State::listening || socket.state == State::bound;
+// True for two rows of the same socket, of one look or of two.
+inline bool same_socket(const Socket& a, const Socket& b) noexcept {
+    return a.inode != 0 || b.inode != 0 ? a.inode == b.inode : a.local == b.local && a.state == b.state;
+}
+inline bool contains(const std::vector<Socket>& rows, const Socket& row) {
+    return any_of(rows, [&](const Socket& other) { return same_socket(other, row); });
 }
 
-inline void add_unseen(const Endpoint& wanted, std::vector<Socket>& sockets) {
-    Socket unseen;
-    unseen.local = wanted;
-    sockets.push_back(std::move(unseen));
+// Two orders for sorting: rows of one process, and rows of one address and state, become neighbours.
+inline bool process_comes_before(const Socket& a, const Socket& b) noexcept {
+    return a.pid != b.pid ? a.pid < b.pid : comes_before(a.local, b.local);
+}
+inline bool address_comes_before(const Socket& a, const Socket& b) noexcept {
+    return a.state != b.state ? firmness(a.state) > firmness(b.state) : comes_before(a.local, b.local);
 }
 
-// Leaves what is in the way of `wanted`, and of connections only those that could be: where somebody listens, a
-// connection explains nothing, unless the host is unknown and the connection lies where the listener does not.
-inline void keep_conflicting(const Endpoint& wanted, std::vector<Socket>& sockets) {
+// Keeps one of several rows of the same address and state.
+inline void remove_duplicates(std::vector<Socket>& rows) {
+    std::sort(rows.begin(), rows.end(), address_comes_before);
     std::vector<Socket> kept;
-    for (const bool connections : {false, true}) {
-        for (Socket& socket : sockets) {
-            if (holds_address(socket) == connections || !conflicts(wanted, socket.local)) { continue; }
-            bool needless = false;
-            for (const Socket& other : kept) {
-                needless = needless || (connections && Access::covers(other.local, socket.local, wanted) &&
-                                        (holds_address(other) || other.state == socket.state));
-            }
-            if (!needless) { kept.push_back(std::move(socket)); }
-        }
+    for (Socket& row : rows) {
+        const bool is_new = kept.empty() || kept.back().state != row.state || kept.back().local != row.local;
+        if (is_new) { kept.push_back(std::move(row)); }
     }
-    sockets = std::move(kept);
-    const auto is_exact = [&](const Socket& socket) {
-        return holds_address(socket) && Access::equal(socket.local, wanted);
-    };
-    if (os::exact_first() && Access::host_known(wanted) && any_of(sockets, is_exact)) { keep_if(sockets, is_exact); }
+    rows = std::move(kept);
 }
 
-// Where the source does not show sockets that are bound and do not listen, and the host is unknown, a holder on one
-// address may lie beside the culprit: then there is one more holder, whom nobody sees.
-inline void doubt_one_address(const Endpoint& wanted, std::vector<Socket>& sockets) {
-    const auto is_on_one = [](const Socket& socket) {
-        const Reaches reach = Access::reaches(socket.local);
-        return holds_address(socket) && reach.v4.extent != Reach::all && reach.v6.extent != Reach::all;
+// Makes test binds of the numeric addresses that the endpoint stands for. Returns no error if all are free. Passes over
+// an address family that this system does not have. Makes none for a path: that would create its file.
+inline std::error_code can_bind(const Endpoint& endpoint) {
+    EndpointParts parts = parts_of(endpoint);
+    const bool is_localhost = parts.kind == HostKind::localhost;
+    if (parts.kind == HostKind::path) { return {}; }
+    if (!is_localhost && parts.kind != HostKind::every) { return Os::can_bind(endpoint); }
+    std::error_code error = std::make_error_code(std::errc::address_not_available);
+    for (const bool v6 : {true, false}) {
+        parts.kind = v6 ? HostKind::v6 : HostKind::v4;
+        parts.address = v6 ? (is_localhost ? v6_loopback : v6_any) : (is_localhost ? v4_loopback : v4_any);
+        parts.v6_only = v6;
+        const std::error_code answer = Os::can_bind(make_endpoint(parts));
+        const bool is_missing =
+            answer == std::errc::address_family_not_supported || answer == std::errc::address_not_available;
+        if (!is_missing) { error = answer; }
+        if (!is_missing && answer) { break; }
+    }
+    return error;
+}
+
+// Decides about rows of "::" whose table does not show IPV6_V6ONLY, where an IPv4 address is wanted. They do not
+// conflict while a surer row does. Where none does, a test bind decides; where that fails, an unknown process holds the
+// address.
+inline void decide_unknown_v6_only(const Endpoint& wanted, std::vector<Socket>& rows) {
+    const auto is_unsure = [&](const Socket& row) {
+        Endpoint narrow = row.local;
+        return row.v6_only_unknown && !conflicts(wanted, narrow.v6_only(true));
     };
-    if (!Access::host_known(wanted) && wanted.transport() == Transport::tcp && any_of(sockets, is_on_one)) {
-        add_unseen(wanted, sockets);
+    const auto is_sure = [&](const Socket& row) { return holds_address(row) && !is_unsure(row); };
+    if (!any_of(rows, is_unsure)) { return; }
+    const std::error_code answer = any_of(rows, is_sure) ? std::error_code() : can_bind(wanted);
+    if (!answer) {
+        remove_if(rows, is_unsure);
+    } else if (answer != std::errc::address_in_use) {
+        for (Socket& row : rows) {
+            if (!is_unsure(row)) { continue; }
+            row.inode = 0;
+            row.pid = 0;
+        }
     }
 }
 
-// One Holder for each process, from rows that carry their owner's pid, and one for each row without a visible owner.
-inline std::vector<Holder> gather(const Endpoint& wanted, const std::vector<Socket>& sockets,
-                                  const std::vector<Holder>& processes) {
-    // With the host unknown, a process is surely in the way only if its sockets cover all others. So the row to show of
-    // a process is one that another process does not cover; the rule that compares what is shown then sees it.
-    const auto covered_by = [&](std::uint32_t pid, const Socket& socket) {
-        for (const Socket& own : sockets) {
-            if (own.pid == pid && holds_address(own) && Access::covers(own.local, socket.local, wanted)) {
-                return true;
-            }
-        }
-        return false;
+// Keeps the rows that explain why `wanted` cannot be bound. Where a socket holds the address, connections explain
+// nothing; if `wanted` stands for several addresses, those on an address that no holder overlaps are kept.
+inline void select_conflicting(const Endpoint& wanted, std::vector<Socket>& rows) {
+    remove_if(rows, [&](const Socket& row) { return !conflicts(wanted, row.local); });
+    decide_unknown_v6_only(wanted, rows);
+    std::vector<Socket> holding;
+    std::vector<Socket> connections;
+    for (Socket& row : rows) { (holds_address(row) ? holding : connections).push_back(std::move(row)); }
+    remove_duplicates(connections);
+    rows = std::move(holding);
+    if (!rows.empty()) {
+        std::vector<Socket> distinct = rows;
+        remove_duplicates(distinct);
+        const bool is_single = !stands_for_several(wanted);
+        remove_if(connections, [&](const Socket& row) {
+            return is_single || any_of(distinct, [&](const Socket& held) { return conflicts(held.local, row.local); });
+        });
+    }
+    for (Socket& row : connections) { rows.push_back(std::move(row)); }
+    const auto is_exact = [&](const Socket& row) { return holds_address(row) && same_address(row.local, wanted); };
+    if (Os::traits.exact_bind_wins && any_of(rows, is_exact)) {
+        remove_if(rows, [&](const Socket& row) { return !is_exact(row); });
+    }
+}
+
+// Returns the rows that explain why `wanted` cannot be bound, still without owners on Linux.
+inline std::vector<Socket> list_conflicting(const Endpoint& wanted, std::error_code& error) {
+    const bool is_tcp = wanted.transport() == Transport::tcp && !is_path(wanted);
+    std::vector<Socket> rows;
+    const auto list = [&](Which which) {
+        std::vector<Socket> found = Os::list_sockets(wanted, which, error);
+        if (!error) { select_conflicting(wanted, found); }
+        return found;
     };
+    if (is_tcp && !stands_for_several(wanted)) { rows = list(Which::listening); }
+    if (error || !rows.empty()) { return rows; }
+    rows = list(Which::all);
+    const auto is_only_bound = [&](const Socket& row) { return is_tcp && row.state == State::bound; };
+    if (!error && any_of(rows, is_only_bound)) { // perhaps a client between bind() and connect()
+        Os::pause(settling_time);
+        const std::vector<Socket> before = std::move(rows);
+        rows = Os::list_sockets(wanted, Which::all, error);
+        remove_if(rows, [&](const Socket& row) { return is_only_bound(row) && !contains(before, row); });
+        if (!error) { select_conflicting(wanted, rows); }
+    }
+    return rows;
+}
+
+inline bool is_held(const Endpoint& endpoint) {
+    if (is_path(endpoint) && !Os::traits.maps_paths) { return !Os::connect_to(endpoint); }
+    const bool is_tcp = endpoint.transport() == Transport::tcp && !is_path(endpoint);
+    std::error_code error;
+    std::vector<Socket> rows = Os::list_sockets(endpoint, Which::listening, error);
+    if (error) { return false; }
+    select_conflicting(endpoint, rows);
+    return any_of(rows, [&](const Socket& row) { return is_tcp ? row.state == State::listening : holds_address(row); });
+}
+
+// True if the process has one of the holder's sockets open, listening or bound. Asks for bound sockets last: for them
+// the kernel walks its whole table of connections.
+inline bool owns_socket(const Holder& holder, std::error_code& error) {
+    if (holder.sockets.empty()) { return false; }
+    const Endpoint& endpoint = holder.sockets.front(); // the others have the same port or path
+    for (const Which which : {Which::listening, Which::bound}) {
+        std::vector<Socket> rows = Os::list_sockets(endpoint, which, error);
+        if (error) { return false; }
+        remove_if(rows, [&](const Socket& row) { return !holds_address(row) || !is_socket_of(holder, row.local); });
+        if (!rows.empty()) { error = Os::attach_owners(rows, holder.pid); }
+        if (error) { return false; }
+        if (any_of(rows, [&](const Socket& row) { return row.pid == holder.pid; })) { return true; }
+        if (endpoint.transport() == Transport::udp || is_path(endpoint)) { break; }
+    }
+    return false;
+}
+
+// Adds the address of a row to its holder. The rows come in order.
+inline void add_row(Holder& holder, const Socket& row) {
+    if (holder.name.empty()) { holder.name = row.owner_name; }
+    if (holder.user.empty()) { holder.user = holder.pid == 0 ? row.user : row.owner_user; }
+    if (holder.sockets.empty() || firmness(row.state) > firmness(holder.state)) { holder.state = row.state; }
+    // A socket that another user made is the one to show.
+    if (holder.socket_user.empty() || holder.socket_user == holder.user) { holder.socket_user = row.user; }
+    if (holder.sockets.empty() || holder.sockets.back() != row.local) { holder.sockets.push_back(row.local); }
+}
+
+// Returns one holder for each process, and one for each socket without a visible process. A process that exited since
+// its row was read is none; its socket is kept if it is still there.
+inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket> rows, std::error_code& error) {
     std::vector<Holder> holders;
-    for (const bool disputed : {true, false}) {
-        for (const Socket& socket : sockets) {
-            bool is_disputed = false;
-            for (const Holder& process : processes) {
-                is_disputed = is_disputed || (process.pid != socket.pid && !covered_by(process.pid, socket));
-            }
-            bool known = false;
-            for (const Holder& holder : holders) { known = known || (holder.pid != 0 && holder.pid == socket.pid); }
-            if (is_disputed != disputed || known) { continue; }
-            Holder holder;
-            for (const Holder& process : processes) {
-                if (process.pid == socket.pid && socket.pid != 0) { holder = process; }
-            }
-            Endpoint narrow = socket.local;
-            if (socket.v6_only_unknown && !conflicts(wanted, narrow.v6_only(true))) {
-                holder = Holder(); // it may lie beside the address: who it is must not matter
-            }
-            holder.socket = socket.local;
-            holder.state = socket.state;
-            holder.socket_user = socket.user;
-            holder.user = holder.pid == 0 ? socket.user : holder.user;
-            if (holder.pid == 0 && holds_address(socket) && !Access::host_known(wanted)) {
-                holder.name = "on another address perhaps: name the host";
-            }
-            holders.push_back(std::move(holder));
+    std::vector<Socket> ownerless;
+    std::sort(rows.begin(), rows.end(), process_comes_before);
+    ProcessInfo info;
+    std::uint32_t last_pid = 0;
+    for (Socket& row : rows) {
+        if (row.pid != last_pid) { info = Os::inspect(row.pid); }
+        last_pid = row.pid;
+        if (row.pid == 0 || info.is_dead || (row.start_time != 0 && row.start_time != info.holder.start_time)) {
+            ownerless.push_back(row);
+            row.inode = 0;
+            continue;
         }
+        if (holders.empty() || holders.back().pid != row.pid) {
+            holders.push_back(info.holder);
+            holders.back().pid = row.pid;
+        }
+        add_row(holders.back(), row);
     }
-    return holders;
+    const auto may_be_closed = [](const Socket& row) { return row.inode != 0 || row.pid != 0; };
+    if (any_of(ownerless, may_be_closed)) {
+        const std::vector<Socket> still = Os::list_sockets(wanted, Which::all, error);
+        remove_if(ownerless, [&](const Socket& row) {
+            const bool has_other_owner = row.inode != 0 && contains(rows, row);
+            return may_be_closed(row) && (has_other_owner || !contains(still, row));
+        });
+    }
+    remove_duplicates(ownerless);
+    for (const Socket& row : ownerless) {
+        holders.emplace_back();
+        add_row(holders.back(), row);
+    }
+    return error ? std::vector<Holder>() : holders;
 }
 
-// The holders among all the rows of a source. Where it is `blind` to some, what it does not show may be in the way.
-inline std::vector<Holder> name_holders(const Endpoint& wanted, std::vector<Socket>& sockets,
-                                        const std::vector<Holder>& processes, bool blind) {
-    keep_conflicting(wanted, sockets);
-    const auto holds = [](const Socket& socket) { return holds_address(socket); };
-    if (blind && (!any_of(sockets, holds) || !Access::host_known(wanted))) { add_unseen(wanted, sockets); }
-    return gather(wanted, sockets, processes);
+// Returns what is at the path of a Unix domain socket that no process seems to have open: it prevents a bind. A refused
+// connect is no proof: a socket that is bound and does not listen yet refuses too.
+inline std::vector<Holder> holder_of_file(const Endpoint& path, std::error_code& error) {
+    const FileInfo file = Os::inspect_file(path, error);
+    const bool is_socket = file.kind == FileKind::socket;
+    const std::error_code answer =
+        is_socket ? Os::connect_to(path) : std::make_error_code(std::errc::connection_refused);
+    if (error || file.kind == FileKind::none || answer == std::errc::no_such_file_or_directory) { return {}; }
+    Holder holder;
+    holder.sockets = {path};
+    const bool may_be_hidden = is_socket && !Os::traits.maps_paths && !Os::is_privileged() &&
+                               file.user != Os::inspect(Os::current_pid()).holder.user;
+    if (answer == std::errc::connection_refused && !may_be_hidden) {
+        holder.state = State::lingering;
+        holder.user = file.user;
+    }
+    return {std::move(holder)};
 }
 
 } // namespace detail
 
 inline std::vector<Holder> SystemProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
-    return detail::os::list_holders(endpoint, error);
+    error.clear();
+    std::vector<detail::Socket> rows = detail::list_conflicting(endpoint, error);
+    if (!error && rows.empty() && detail::is_file(endpoint)) { return detail::holder_of_file(endpoint, error); }
+    if (!error && !rows.empty()) { error = detail::Os::attach_owners(rows); }
+    return error ? std::vector<Holder>() : detail::to_holders(endpoint, std::move(rows), error);
 }
 
-inline bool SystemProbe::held(const Endpoint& endpoint) const { return detail::os::held(endpoint); }
+inline bool SystemProbe::held(const Endpoint& endpoint) const { return detail::is_held(endpoint); }
 
 inline std::vector<Holder> LsofProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
-    return detail::os::lsof(endpoint, timeout, error);
+    error.clear();
+    std::vector<detail::Socket> rows = detail::Os::list_by_lsof(endpoint, timeout, error);
+    if (!error) { detail::select_conflicting(endpoint, rows); }
+    return error ? std::vector<Holder>() : detail::to_holders(endpoint, std::move(rows), error);
 }
 
-// 11  protection: every reason to leave a process alone ///////////////////////////////////////////////////////////////
+// 11  protection: every reason not to terminate a process /////////////////////////////////////////////////////////////
 
 namespace detail {
 
-// Programs whose death frees nothing or does harm, with what to do instead. A trailing '*' stands for any ending.
-struct Harm {
+// What concerns this process, asked once for a recovery.
+struct Ourselves {
+    ProcessInfo info;
+    std::vector<std::uint32_t> ancestors; // the nearest first
+    std::uint32_t debugger = 0;
+    std::error_code error;
+};
+
+// Returns the ancestors of a process, the nearest first. A chain that changes meanwhile has an end too.
+inline std::vector<std::uint32_t> list_ancestors(std::uint32_t pid, std::error_code& error) {
+    constexpr std::size_t max_depth = 1000;
+    std::vector<std::uint32_t> ancestors;
+    while ((pid = Os::parent(pid, error)) > 1 && ancestors.size() < max_depth) { ancestors.push_back(pid); }
+    return ancestors;
+}
+
+inline Ourselves inspect_ourselves() {
+    Ourselves us;
+    us.info = Os::inspect(Os::current_pid());
+    us.ancestors = list_ancestors(Os::current_pid(), us.error);
+    us.debugger = Os::debugger(us.error);
+    return us;
+}
+
+inline bool contains(const std::vector<std::uint32_t>& pids, std::uint32_t pid) {
+    return any_of(pids, [&](std::uint32_t other) { return other == pid; });
+}
+
+inline bool same_user(const ProcessInfo& process, const ProcessInfo& ours) {
+    const std::string& user = ours.holder.user;
+    return !user.empty() && !process.has_unmapped_user &&
+           !any_of(process.users, [&](const std::string& other) { return other != user; });
+}
+
+inline constexpr std::string_view deleted_mark = " (deleted)"; // Linux, man 5 proc_pid_exe
+
+// Systems without a number for the file compare the path and the user.
+inline bool same_executable(const ProcessInfo& process, const ProcessInfo& ours) {
+    if (process.executable_file == ours.executable_file) { return true; }
+    const std::string& theirs = process.holder.executable;
+    const std::string& path = ours.holder.executable;
+    const bool has_numbers = ours.executable_file.number != 0;
+    return !path.empty() && theirs == (has_numbers ? path + std::string(deleted_mark) : path) &&
+           same_user(process, ours);
+}
+
+// Returns how a line names a holder.
+inline std::string display_name(const Holder& holder) {
+    if (holder.state == State::lingering && !holder.sockets.empty() && is_path(holder.sockets.front())) {
+        return "the file at " + printable(holder.sockets.front().path(), 256);
+    }
+    if (holder.pid == 0) {
+        return "an unidentified process" +
+               (holder.socket_user.empty() ? "" : " (user " + printable(holder.socket_user, 64) + ')');
+    }
+    return (holder.name.empty() ? "process" : printable(holder.name, 64)) + " (pid " + std::to_string(holder.pid) + ')';
+}
+
+// One attempt to free an address: what the rules ask, beside the holder itself.
+struct Attempt {
+    const Endpoint& wanted;
+    const std::vector<Holder>& holders;
+    std::uint64_t begin; // of the start, as Os::now() tells it
+    Ourselves us;
+    const Holder* other_sockets = nullptr; // the first holder whose sockets differ from those of the front one
+    bool has_other_program = false;        // a second process, not surely of the same executable
+
+    Attempt(const Endpoint& the_wanted, const std::vector<Holder>& the_holders, std::uint64_t the_begin)
+        : wanted(the_wanted), holders(the_holders), begin(the_begin), us(inspect_ourselves()) {
+        for (const Holder& holder : holders) {
+            const Holder& front = holders.front();
+            if (other_sockets == nullptr && (!holds_address(holder) || holder.sockets != front.sockets)) {
+                other_sockets = &holder;
+            }
+            has_other_program =
+                has_other_program ||
+                (holder.pid != front.pid && (holder.executable.empty() || holder.executable != front.executable));
+        }
+    }
+};
+
+// Windows names the process that made the socket. After its exit a child that inherited the socket holds it.
+inline std::string possible_heirs(const Endpoint& socket) {
+    std::string text;
+    std::error_code error;
+    for (const Socket& row : Os::list_sockets(socket, Which::listening, error)) {
+        const bool is_same = holds_address(row) && same_address(row.local, socket);
+        if (!is_same || row.pid == 0 || !Os::inspect(row.pid).is_dead) { continue; }
+        text += "; its creator (pid " + std::to_string(row.pid) + ") has exited";
+        for (const std::uint32_t child : Os::children(row.pid, error)) {
+            text += ", its child " + display_name(Os::inspect(child).holder) + " may hold it";
+        }
+    }
+    return text;
+}
+
+// Pre-forked workers start one after the other and must not terminate each other.
+inline bool is_sibling_worker(const ProcessInfo& process, const Ourselves& us) {
+    const std::uint32_t parent = us.ancestors.empty() ? 0 : us.ancestors.front();
+    return parent != 0 && process.parent == parent && same_executable(Os::inspect(parent), us.info);
+}
+
+inline bool is_our_descendant(std::uint32_t pid) {
+    std::error_code error;
+    return contains(list_ancestors(pid, error), Os::current_pid());
+}
+
+inline std::string ambiguous_address(const Holder& holder, const Attempt& attempt) {
+    const bool is_first = holder.sockets == attempt.holders.front().sockets;
+    std::string text = "ambiguous: the start names no single address, and";
+    for (const Endpoint& socket : (is_first ? *attempt.other_sockets : attempt.holders.front()).sockets) {
+        text += ' ' + to_string(socket);
+    }
+    return text + " is in use too: name the host (0.0.0.0, ::, 127.0.0.1)";
+}
+
+inline bool is_udp_port(const Endpoint& endpoint) noexcept {
+    return endpoint.transport() == Transport::udp && !is_path(endpoint);
+}
+inline bool is_ephemeral(std::uint16_t port) {
+    const PortRange range = Os::ephemeral_ports();
+    return port >= range.first && port <= range.last;
+}
+
+// Programs that must not be terminated, with the advice for a person. A trailing '*' stands for any ending.
+struct ProtectedPrograms {
     std::string_view advice;
     std::string_view names; // separated by commas
-    bool only_on_terminal = false;
+    bool only_with_terminal = false;
 };
-inline constexpr Harm harms[] = {
+inline constexpr ProtectedPrograms protected_programs[] = {
     {"it forwards the port of a container or a virtual machine: stop that one (docker ps --filter publish=PORT)",
      "docker-proxy,dockerd,containerd-shim*,conmon,com.docker.backend*,OrbStack Helper,rootlessport*,"
      "rootlesskit,vmmem*,wslservice,wslhost,vmcompute,vpnkit*,slirp4netns,pasta,passt,pasta.avx2,"
      "passt.avx2,gvproxy,wslrelay*,qemu-system-*,VirtualBoxVM,VBoxHeadless,vmware-vmx,firecracker,"
      "cloud-hypervisor"},
-    {"it hosts services of Windows: end the service (tasklist /svc /fi \"pid eq PID\", net stop NAME)",
+    {"it hosts services of Windows: stop the service (tasklist /svc /fi \"pid eq PID\", net stop NAME)",
      "svchost.exe,services.exe"},
     {"it is AirPlay: switch off \"AirPlay Receiver\" in the system settings", "ControlCenter"},
     {"it starts services by request: stop the socket unit (systemctl stop NAME.socket)",
      "launchd,systemd,systemd-socket-proxyd,systemd-socket-activate,inetd,xinetd"},
-    {"it forwards the port for a remote session: end that session", "sshd,sshd-session,ssh,adb"},
+    {"it forwards the port for a remote session: close that session", "sshd,sshd-session,ssh,adb"},
     {"a person works in it and it inherited the socket: close it by hand",
      "firefox*,chrome,google-chrome*,chromium*,brave*,opera,vivaldi*,msedge*,microsoft-edge*,"
      "Google Chrome*,Safari,librewolf,konqueror,epiphany,code,code-insiders,codium,cursor,Electron,"
@@ -1478,27 +1847,11 @@ inline constexpr Harm harms[] = {
      "gnome-terminal*,konsole,xterm,alacritty,kitty,wezterm*,foot,tilix,xfce4-terminal,Terminal,iTerm2,"
      "WindowsTerminal.exe,conhost.exe,OpenConsole.exe,explorer.exe,tmux*,screen,SCREEN,zellij,Xorg,X,"
      "Xwayland,Xvfb,gnome-shell,kwin_*,sway,weston,Hyprland,plasmashell,dbus-daemon,dbus-broker*"},
-    {"it is a shell with a terminal and inherited the socket: leave it by hand",
+    {"it is a shell with a terminal and inherited the socket: exit it by hand",
      "sh,bash,dash,zsh,fish,ksh*,mksh,tcsh,csh,pwsh,ash,cmd.exe,powershell.exe", true},
 };
 
-inline std::string stop_advice(std::string_view service) {
-    const std::string name = printable(base_name(service), 128);
-    if (service.substr(0, 13) == "services.exe/") {
-        return "it is a service of Windows (" + name + "): end it with net stop";
-    }
-    if (ends_with(service, ".service")) { return "it belongs to the service " + name + ": systemctl stop " + name; }
-    const bool pod =
-        service.find("kubepods") != std::string_view::npos || service.find("crio-") != std::string_view::npos;
-    return "it runs in a container (" + name + "): " +
-           (pod                                                 ? "delete the pod"
-            : service.find("libpod-") != std::string_view::npos ? "podman stop"
-                                                                : "docker stop");
-}
-
-inline constexpr std::string_view deleted_mark = " (deleted)"; // Linux, man 5 proc_pid_exe
-
-inline bool named(std::string_view program, std::string_view name) noexcept {
+inline bool matches_name(std::string_view program, std::string_view name) noexcept {
     if (!name.empty() && name.back() == '*') {
         name.remove_suffix(1);
         program = program.substr(0, name.size());
@@ -1506,126 +1859,98 @@ inline bool named(std::string_view program, std::string_view name) noexcept {
     return program == name;
 }
 
-// The text with a number for a placeholder.
-inline std::string filled_in(std::string text, std::string_view name, std::uint32_t number) {
-    if (const std::size_t at = text.find(name); at != std::string::npos) {
-        text.replace(at, name.size(), std::to_string(number));
-    }
-    return text;
-}
-
-inline std::string unreadable(const std::error_code& error) { return "what it is cannot be read: " + error.message(); }
-
-// Why ending this process would free nothing or do harm; empty if it would not.
-inline std::string harm(const Holder& holder) {
+// Returns the advice for a protected program, or an empty text.
+inline std::string protected_program(const Holder& holder, const ProcessInfo& process) {
     constexpr std::size_t kernel_cut = 15; // TASK_COMM_LEN - 1, man 5 proc
-    std::error_code error;
     std::string_view program = base_name(holder.executable.empty() ? holder.name : holder.executable);
     if (ends_with(program, deleted_mark)) { program.remove_suffix(deleted_mark.size()); }
     const std::string_view stem = program.substr(0, program.size() - (ends_with(program, ".exe") ? 4 : 0));
-    for (const Harm& entry : harms) {
+    for (const ProtectedPrograms& entry : protected_programs) {
+        if (entry.only_with_terminal && !process.has_terminal) { continue; }
         for (std::string_view rest = entry.names; !rest.empty();) {
             const std::string_view name = rest.substr(0, rest.find(','));
             rest.remove_prefix((std::min)(rest.size(), name.size() + 1));
-            if (!named(program, name) && !named(stem, name) && !named(holder.name, name.substr(0, kernel_cut))) {
-                continue;
+            if (matches_name(program, name) || matches_name(stem, name) ||
+                matches_name(holder.name, name.substr(0, kernel_cut))) {
+                const std::uint16_t port = holder.sockets.empty() ? std::uint16_t{0} : holder.sockets.front().port();
+                const std::string text = replace_placeholder(std::string(entry.advice), "PORT", port);
+                return replace_placeholder(text, "PID", holder.pid);
             }
-            if (!entry.only_on_terminal || os::on_terminal(holder.pid, error)) {
-                return filled_in(filled_in(std::string(entry.advice), "PORT", holder.socket.port()), "PID", holder.pid);
-            }
-        }
-    }
-    if (os::isolated(holder.pid, error)) { return "it runs in a container or sandbox of its own: stop that"; }
-    const std::string service = os::service(holder.pid, error);
-    if (!service.empty() && service != os::service(os::self(), error)) { return stop_advice(service); }
-    return error ? unreadable(error) : "";
-}
-
-// Why no killer may be offered this holder of a set; empty if one may.
-inline std::string protection(const Holder& holder, const Endpoint& wanted, const std::vector<Holder>& all,
-                              std::uint64_t begin) {
-    if (!holds_address(holder)) {
-        return holder.state == State::connected ? "it only has a connection there" : "its process is gone";
-    }
-    if (holder.pid == 0) { return "it is another user's, a container's or the kernel's"; }
-    if (holder.pid == os::self()) { return "it is this process itself"; }
-    if (const std::string_view reason = os::of_the_system(holder.pid); !reason.empty()) { return std::string(reason); }
-    std::error_code error;
-    if (holder.pid == os::tracer(error)) { return "it is debugging this process"; }
-    const std::uint32_t parent = os::parent(os::self(), error);
-    constexpr int deepest = 1000; // a chain that changes while it is walked must not hold us up for ever
-    std::uint32_t pid = parent;
-    for (int depth = 0; pid > 1 && depth < deepest; pid = os::parent(pid, error), ++depth) {
-        if (pid == holder.pid) { return "it is an ancestor of this process"; }
-    }
-    if (parent > 1 && os::parent(holder.pid, error) == parent && os::same_executable(parent)) {
-        return "it is a worker beside this process";
-    }
-    if (os::started_after(holder, begin)) {
-        pid = holder.pid;
-        for (int depth = 0; pid > 1 && pid != os::self() && depth < deepest; ++depth) { pid = os::parent(pid, error); }
-        if (pid != os::self()) { return "it started after this start began: it may be a successor"; }
-    }
-    if (error) { return unreadable(error); }
-    if (!holder.socket_user.empty() && holder.socket_user != holder.user) {
-        if (holder.socket_user != "0") {
-            return "its socket was made by user " + printable(holder.socket_user, 32) + ", and handed to it";
-        }
-        if (!os::privileged()) { return "its socket was made by root, whose processes cannot be seen"; }
-    }
-    for (const Holder& other : all) {
-        if (!Access::covers(holder.socket, other.socket, wanted)) {
-            return "the start did not say which address it wants, and " + to_string(other.socket) +
-                   " is in use too: name the host (\"*\" means all)";
-        }
-    }
-    if (wanted.transport() == Transport::udp && !Access::is_path(wanted)) {
-        for (const Holder& other : all) {
-            if (other.pid != holder.pid && (other.executable.empty() || other.executable != holder.executable)) {
-                return "several programs share the address on purpose";
-            }
-        }
-        const auto [first, last] = os::ephemeral_ports();
-        if (wanted.port() >= first && wanted.port() <= last && !os::same_executable(holder.pid)) {
-            return "it may be a client: the port is one that the system gives out";
         }
     }
     return "";
 }
 
-inline std::string stays(const Holder& holder) { return "ending it frees nothing while " + label(holder) + " stays"; }
-
-// All or none: ending one of several holders frees nothing. When one must stay, those that could go stay too.
-inline bool spare_all(std::vector<Eviction>& evictions) {
-    std::string reason;
-    for (const Eviction& eviction : evictions) {
-        if (reason.empty() && (eviction.fate == Fate::refused || eviction.fate == Fate::not_permitted)) {
-            reason = stays(eviction.holder);
-        }
+// `service`: as ProcessInfo has it.
+inline std::string stop_advice(std::string_view service) {
+    const std::string name = printable(base_name(service), 128);
+    const auto mentions = [&](std::string_view word) { return service.find(word) != std::string_view::npos; };
+    if (service.substr(0, 13) == "services.exe/") {
+        return "it is a service of Windows (" + name + "): stop it with net stop";
     }
-    for (Eviction& eviction : evictions) {
-        if (eviction.fate == Fate::survived && !reason.empty()) {
-            eviction.fate = Fate::refused;
-            eviction.reason = reason;
-        }
-    }
-    return !reason.empty();
+    if (ends_with(service, ".service")) { return "it belongs to the service " + name + ": systemctl stop " + name; }
+    return "it runs in a container (" + name + "): " +
+           (mentions("kubepods") || mentions("crio-") ? "delete the pod"
+            : mentions("libpod-")                     ? "podman stop"
+                                                      : "docker stop");
 }
 
-// `survived`: still to be decided.
-inline std::vector<Eviction> undecided(const std::vector<Holder>& holders) {
-    std::vector<Eviction> evictions(holders.size());
-    for (std::size_t i = 0; i < holders.size(); ++i) { evictions[i].holder = holders[i]; }
-    return evictions;
+inline std::string cannot_be_inspected(const std::error_code& error) {
+    return error ? "it cannot be inspected: " + error.message() : "";
 }
 
-// Lets a rule (text for a Holder, empty if it may be ended) decide about each that is undecided.
-template <class Rule> void refuse(std::vector<Eviction>& evictions, Rule rule) {
-    for (Eviction& eviction : evictions) {
-        if (eviction.fate != Fate::survived) { continue; }
-        eviction.reason = rule(eviction.holder);
-        if (!eviction.reason.empty()) { eviction.fate = Fate::refused; }
+// The reasons, each a sentence behind "NAME was not terminated: "; the first one counts, an empty text is none.
+
+// For killers that only wait or report too.
+inline std::string reason_not_to_offer(const Holder& holder) {
+    if (holder.state == State::connected) { return "it only has a connection on this port"; }
+    if (holder.state == State::lingering) { return "its process has exited"; }
+    if (holder.pid == 0) {
+        return "it belongs to another user, a container or the kernel" +
+               (holder.sockets.empty() ? "" : possible_heirs(holder.sockets.front()));
     }
+    return holder.pid == Os::current_pid() ? "it is this process itself" : "";
+}
+
+// For every killer that terminates.
+inline std::string reason_not_to_terminate(const Holder& holder, const ProcessInfo& process, const Attempt& attempt) {
+    const Ourselves& us = attempt.us;
+    const Endpoint& wanted = attempt.wanted;
+    if (std::string reason = reason_not_to_offer(holder); !reason.empty()) { return reason; }
+    if (!Os::traits.can_terminate) { return "on this system the library only reports"; }
+    if (holder.pid == 1) {
+        return "it is the first process of the system: stop the socket unit or the container instead";
+    }
+    if (process.is_critical) { return "Windows stops without it: look at netsh http show servicestate"; }
+    if (holder.pid == us.debugger) { return "it is debugging this process"; }
+    if (contains(us.ancestors, holder.pid)) { return "it is an ancestor of this process"; }
+    if (is_sibling_worker(process, us)) { return "it is a sibling worker of this process"; }
+    if (Os::started_after(holder, attempt.begin) && !is_our_descendant(holder.pid)) {
+        return "it started after this start began and may be its replacement";
+    }
+    if (process.error || us.error) { return cannot_be_inspected(process.error ? process.error : us.error); }
+    if (!holder.socket_user.empty() && holder.socket_user != holder.user) {
+        if (holder.socket_user != "0") {
+            return "its socket was created by user " + printable(holder.socket_user, 64) + " and passed to it";
+        }
+        if (!Os::is_privileged()) { return "its socket was created by root; its real owner is not visible"; }
+    }
+    // It is not known which of several addresses the server binds: the holders are meant if all have the same sockets.
+    if (attempt.other_sockets != nullptr && stands_for_several(wanted)) { return ambiguous_address(holder, attempt); }
+    // SO_REUSEPORT, for mDNS.
+    if (is_udp_port(wanted) && attempt.has_other_program) { return "several programs share the address on purpose"; }
+    if (is_udp_port(wanted) && is_ephemeral(wanted.port()) && !same_executable(process, us.info)) {
+        return "it may be a client: the port is in the ephemeral range";
+    }
+    return "";
+}
+
+// For TerminateThenKill.
+inline std::string reason_against_signals(const Holder& holder, const ProcessInfo& process, const Ourselves& us) {
+    if (std::string advice = protected_program(holder, process); !advice.empty()) { return advice; }
+    if (process.in_foreign_namespace) { return "it runs in a container or sandbox of its own: stop that"; }
+    if (!process.service.empty() && process.service != us.info.service) { return stop_advice(process.service); }
+    return cannot_be_inspected(process.error ? process.error : us.error);
 }
 
 } // namespace detail
@@ -1634,132 +1959,185 @@ template <class Rule> void refuse(std::vector<Eviction>& evictions, Rule rule) {
 
 namespace detail {
 
-// Holders and the processes behind them, held on to from before the look at them until after the last signal.
-class Pinned {
+// An eviction whose fate is not decided yet, or is.
+struct Case : Eviction {
+    explicit Case(const Holder& the_holder) { holder = the_holder; }
+    std::optional<Fate> decided;
+};
+
+// Cases that are still open have survived.
+inline std::vector<Eviction> to_evictions(const std::vector<Case>& cases) {
+    std::vector<Eviction> evictions(cases.begin(), cases.end());
+    for (std::size_t i = 0; i < cases.size(); ++i) { evictions[i].fate = cases[i].decided.value_or(Fate::survived); }
+    return evictions;
+}
+
+inline bool is_gone(Fate fate) noexcept {
+    return fate == Fate::exited || fate == Fate::released || fate == Fate::killed || fate == Fate::already_gone;
+}
+
+inline std::string blocked_by(const Holder& holder) { return display_name(holder) + " also holds the address"; }
+
+// Terminating only some holders does not free the address, so one refusal refuses all. True if there is one.
+inline bool refuse_all_if_one_is_refused(std::vector<Case>& cases) {
+    std::string reason;
+    for (const Case& each : cases) {
+        const bool is_refused = each.decided == Fate::refused || each.decided == Fate::not_permitted;
+        if (is_refused && reason.empty()) { reason = blocked_by(each.holder); }
+    }
+    for (Case& each : cases) {
+        if (reason.empty() || each.decided) { continue; }
+        each.decided = Fate::refused;
+        each.reason = reason;
+    }
+    return !reason.empty();
+}
+
+// Refuses each open case for which `rule` returns a reason.
+template <class Rule> void apply_rule(std::vector<Case>& cases, Rule rule) {
+    const Clock::time_point begin = Clock::now();
+    for (Case& each : cases) {
+        if (each.decided) { continue; }
+        each.reason = rule(each.holder);
+        each.took = time_since(begin);
+        if (!each.reason.empty()) { each.decided = Fate::refused; }
+    }
+}
+
+// Pins the holders' processes before it inspects them, until after the last signal.
+class PinnedProcesses {
 public:
-    explicit Pinned(const std::vector<Holder>& holders)
-        : begin_(Clock::now()), evictions_(undecided(holders)), processes_(holders.begin(), holders.end()) {
-        look(Fate::already_gone, Fate::released);
+    explicit PinnedProcesses(const std::vector<Holder>& holders)
+        : begin_(Clock::now()), cases_(holders.begin(), holders.end()), processes_(holders.begin(), holders.end()) {
+        inspect(Fate::already_gone, Fate::released);
     }
 
-    [[nodiscard]] std::vector<Eviction>& evictions() noexcept { return evictions_; }
+    [[nodiscard]] std::vector<Case>& cases() noexcept { return cases_; }
+    [[nodiscard]] std::vector<Eviction> evictions() {
+        for_each_open([&](Case& each, const Os::Process&) { each.took = time_since(begin_); });
+        return to_evictions(cases_);
+    }
 
-    void signal(os::Ask ask) {
-        each([&](Eviction& eviction, const os::Process& process) {
-            eviction.error = process.signal(ask);
-            if (eviction.error == std::errc::no_such_process) {
-                eviction.error.clear();
-                eviction.fate = Fate::already_gone;
-            } else if (eviction.error) {
-                eviction.fate = Fate::not_permitted;
+    void signal(Signal signal) {
+        for_each_open([&](Case& each, const Os::Process& process) {
+            each.error = process.signal(signal);
+            if (each.error == std::errc::no_such_process) {
+                each.error.clear();
+                decide(each, Fate::already_gone);
+            } else if (each.error) {
+                decide(each, Fate::not_permitted);
             }
         });
     }
 
-    // Waits until all have left the address, for up to `time`. Those that died meanwhile are `dead`, those that live on
-    // without the address are `free`.
-    void wait(os::Milliseconds time, Fate dead, Fate free) {
+    // Waits up to `time` until no process holds the address. Processes that exited get the fate `exited`; those that
+    // closed the socket get `released`.
+    void wait(Milliseconds time, Fate exited, Fate released) {
         const Clock::time_point deadline = deadline_after(time);
-        // That a listener is closed while its process lives on is no event anywhere: asked for, less and less often,
-        // and only where `held` can answer (it does not see a TCP socket that is bound without listening).
-        os::Milliseconds step(1);
-        for (bool ask_held = true;; step = (std::min)(step * 2, os::Milliseconds(32))) {
+        // No system reports that a running process closed a socket: it is asked for, less and less often, and only
+        // where is_held() can answer (it does not see a bound TCP socket that does not listen).
+        Milliseconds step(1);
+        for (bool ask_held = true;; step = (std::min)(step * 2, Milliseconds(32))) {
+            const Holder* last = nullptr; // most holders have the same sockets: these are asked for once
             bool held = false;
-            bool waiting = false;
-            each([&](Eviction& eviction, const os::Process& process) {
-                if (process.exited()) { return decide(eviction, dead); }
-                const Endpoint& socket = eviction.holder.socket;
-                waiting = true;
-                ask_held =
-                    ask_held && (eviction.holder.state == State::listening || socket.transport() == Transport::udp);
-                held = held || (ask_held && os::held(socket));
+            for_each_open([&](Case& each, const Os::Process& process) {
+                const Holder& holder = each.holder;
+                if (process.exited()) { return decide(each, exited); }
+                ask_held = ask_held && (holder.state == State::listening || is_udp_port(holder.sockets.front()));
+                const bool is_asked = last != nullptr && last->sockets == holder.sockets;
+                held = held || (ask_held && !is_asked && any_of(holder.sockets, is_held));
+                last = &holder;
             });
-            const os::Milliseconds left = left_until(deadline);
-            if (!waiting) { return; }
+            const Milliseconds left = left_until(deadline);
+            if (last == nullptr) { return; }
             if (ask_held && !held) {
-                // A process that dies closes its sockets a moment before it can be seen to be dead.
-                os::Process::wait(processes_, os::Milliseconds(50));
-                look(dead, free);
-                ask_held = false; // whoever is still undecided holds on to something that `held` does not see
-            } else if (left <= os::Milliseconds(0)) {
+                // An exiting process closes its sockets a moment before it is seen to have exited.
+                Os::Process::wait(processes_, settling_time);
+                inspect(exited, released);
+                ask_held = false; // the processes that are left hold something that is_held() does not see
+            } else if (left <= Milliseconds(0)) {
                 return;
             } else {
-                os::Process::wait(processes_, ask_held ? (std::min)(step, left) : left);
+                Os::Process::wait(processes_, ask_held ? (std::min)(step, left) : left);
             }
         }
     }
 
-    // Looks at whoever is undecided: is it still that process, and does it still hold the address?
-    void look(Fate dead, Fate free) {
-        each([&](Eviction& eviction, const os::Process& process) {
-            const Holder& before = eviction.holder;
-            std::error_code error = process.error();
-            const Holder now = os::identify(before.pid);
-            const bool holds = !error && os::holds(before.pid, before.socket, error);
-            if (process.exited()) { // asked last: what was read above is then known to be of this process
-                decide(eviction, dead);
+    // Inspects the processes of all open cases: is each still that process, and does it still hold the address?
+    void inspect(Fate exited, Fate released) {
+        for_each_open([&](Case& each, const Os::Process& process) {
+            const Holder& before = each.holder;
+            const ProcessInfo info = Os::inspect(before.pid);
+            const Holder& now = info.holder;
+            std::error_code error = process.error() ? process.error() : info.error;
+            const bool owns = !error && owns_socket(before, error);
+            if (process.exited()) { // asked last: what was read above belongs to this process then
+                decide(each, exited);
             } else if (!error && before.start_time != 0 && now.start_time != 0 && now.start_time != before.start_time) {
-                decide(eviction, Fate::already_gone); // another process has the pid
+                decide(each, Fate::already_gone); // another process has the pid
             } else if (error || (before.start_time != 0 && now.start_time == 0)) {
-                eviction.error = error;
-                eviction.reason = "it cannot be looked at" + (error ? ": " + error.message() : "");
-                decide(eviction, Fate::refused);
-            } else if (!holds) {
-                decide(eviction, free);
+                each.error = error;
+                each.reason = "it cannot be inspected" + (error ? ": " + error.message() : "");
+                decide(each, Fate::refused);
+            } else if (!owns) {
+                decide(each, released);
             } else if (!before.executable.empty() && !now.executable.empty() && before.executable != now.executable) {
-                eviction.reason = "it runs another program by now: " + printable(now.executable, 128);
-                decide(eviction, Fate::refused);
+                each.reason = "it runs another program now: " + printable(now.executable, 128);
+                decide(each, Fate::refused);
             }
         });
     }
 
 private:
-    template <class Visit> void each(Visit visit) { // that is undecided
-        for (std::size_t i = 0; i < evictions_.size(); ++i) {
-            if (evictions_[i].fate == Fate::survived) { visit(evictions_[i], processes_[i]); }
+    template <class Visit> void for_each_open(Visit visit) {
+        for (std::size_t i = 0; i < cases_.size(); ++i) {
+            if (!cases_[i].decided) { visit(cases_[i], processes_[i]); }
         }
     }
 
-    void decide(Eviction& eviction, Fate fate) const {
-        eviction.fate = fate;
-        eviction.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin_);
+    void decide(Case& each, Fate fate) const {
+        each.decided = fate;
+        each.took = time_since(begin_);
     }
 
     Clock::time_point begin_;
-    std::vector<Eviction> evictions_;
-    std::vector<os::Process> processes_;
+    std::vector<Case> cases_;
+    std::vector<Os::Process> processes_;
 };
 
 template <class Killer>
 using BatchResult = decltype(std::declval<Killer&>()(std::declval<const std::vector<Holder>&>()));
 template <class Killer> using SingleResult = decltype(std::declval<Killer&>()(std::declval<const Holder&>()));
-template <class Callable, class... Args>
-using CallResult = decltype(std::declval<Callable&>()(std::declval<Args>()...));
 
-// Lets a killer of either kind at the holders.
-template <class Killer> std::vector<Eviction> evict(Killer& killer, const std::vector<Holder>& holders) {
-    if constexpr (!detected<SingleResult, Killer>) {
-        return killer(holders);
-    } else {
-        std::vector<Eviction> evictions = undecided(holders);
-        std::string reason;
-        for (Eviction& eviction : evictions) {
-            const Clock::time_point begin = Clock::now();
-            if (!reason.empty()) {
-                eviction.fate = Fate::refused;
-                eviction.reason = reason;
-            } else if constexpr (std::is_void_v<SingleResult<Killer>>) {
-                Pinned pinned({eviction.holder});
-                killer(eviction.holder);
-                pinned.wait(settle_time, Fate::exited, Fate::released);
+// Calls a killer for one holder after the other, until one is not gone.
+template <class Killer> std::vector<Eviction> call_for_each(Killer& killer, const std::vector<Holder>& holders) {
+    std::vector<Eviction> evictions;
+    std::string reason;
+    for (const Holder& holder : holders) {
+        const Clock::time_point begin = Clock::now();
+        Eviction eviction{holder, Fate::refused, {}, {}, reason};
+        if (reason.empty()) {
+            if constexpr (std::is_void_v<SingleResult<Killer>>) {
+                PinnedProcesses pinned({holder});
+                killer(holder);
+                pinned.wait(release_timeout, Fate::exited, Fate::released);
                 eviction = std::move(pinned.evictions().front());
             } else {
-                eviction.fate = killer(eviction.holder);
-                eviction.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
+                eviction.fate = killer(holder);
             }
-            if (reason.empty() && eviction.fate >= Fate::refused) { reason = stays(eviction.holder); }
+            if (!is_gone(eviction.fate)) { reason = blocked_by(holder); }
         }
-        return evictions;
+        eviction.took = time_since(begin);
+        evictions.push_back(std::move(eviction));
+    }
+    return evictions;
+}
+
+template <class Killer> std::vector<Eviction> call_killer(Killer& killer, const std::vector<Holder>& holders) {
+    if constexpr (detected<SingleResult, Killer>) {
+        return detail::call_for_each(killer, holders);
+    } else {
+        return killer(holders);
     }
 }
 
@@ -1773,33 +2151,37 @@ inline constexpr bool removes_files<OnlyIf<Predicate, Killer>> = removes_files<K
 } // namespace detail
 
 inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Holder>& holders) const {
-    detail::Pinned pinned(holders);
-    detail::refuse(pinned.evictions(), detail::harm);
-    pinned.signal(detail::os::Ask::permission);
-    if (!detail::spare_all(pinned.evictions())) {
-        if (grace > grace.zero() && detail::os::can_ask()) {
-            pinned.signal(detail::os::Ask::leave);
+    using detail::Os;
+    detail::PinnedProcesses pinned(holders);
+    const detail::Ourselves us = detail::inspect_ourselves();
+    detail::apply_rule(pinned.cases(), [&](const Holder& holder) {
+        return detail::reason_against_signals(holder, Os::inspect(holder.pid), us);
+    });
+    pinned.signal(detail::Signal::probe);
+    if (!detail::refuse_all_if_one_is_refused(pinned.cases())) {
+        if (grace > grace.zero() && Os::traits.can_ask) {
+            pinned.signal(detail::Signal::terminate);
             pinned.wait(grace, Fate::exited, Fate::released);
-            pinned.look(Fate::exited, Fate::released);
+            pinned.inspect(Fate::exited, Fate::released);
         }
-        if (!detail::spare_all(pinned.evictions())) {
-            pinned.signal(detail::os::Ask::die);
+        if (!detail::refuse_all_if_one_is_refused(pinned.cases())) {
+            pinned.signal(detail::Signal::kill);
             pinned.wait(kill_wait, Fate::killed, Fate::killed);
         }
     }
-    return std::move(pinned.evictions());
+    return pinned.evictions();
 }
 
 inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& holders) const {
-    detail::Pinned pinned(holders);
+    detail::PinnedProcesses pinned(holders);
     pinned.wait(timeout, Fate::exited, Fate::released);
-    return std::move(pinned.evictions());
+    return pinned.evictions();
 }
 
 inline std::vector<Eviction> ReportOnly::operator()(const std::vector<Holder>& holders) const {
-    std::vector<Eviction> evictions = detail::undecided(holders);
-    detail::refuse(evictions, [](const Holder&) { return std::string("ReportOnly ends nobody"); });
-    return evictions;
+    std::vector<detail::Case> cases(holders.begin(), holders.end());
+    detail::apply_rule(cases, [](const Holder&) { return std::string("ReportOnly terminates no process"); });
+    return detail::to_evictions(cases);
 }
 
 template <class Predicate, class Killer>
@@ -1807,102 +2189,121 @@ std::vector<Eviction> OnlyIf<Predicate, Killer>::operator()(const std::vector<Ho
     static_assert(std::is_invocable_r_v<bool, Predicate&, const Holder&>,
                   "retry_on_addr_in_use: OnlyIf needs a predicate: bool operator()(const Holder&).");
     if constexpr (std::is_invocable_r_v<bool, Predicate&, const Holder&>) {
-        std::vector<Eviction> evictions = detail::undecided(holders);
-        detail::refuse(evictions, [&](const Holder& holder) -> std::string {
+        std::vector<detail::Case> cases(holders.begin(), holders.end());
+        detail::apply_rule(cases, [&](const Holder& holder) -> std::string {
             ADDR_IN_USE_TRY {
                 if (predicate_(holder)) { return ""; }
             }
-            ADDR_IN_USE_CATCH_ALL { return "a rule of this program could not tell (it threw)"; }
-            if constexpr (detail::detected<detail::Refusal, Predicate>) { return std::string(Predicate::refusal); }
-            return "a rule of this program forbids it";
+            ADDR_IN_USE_CATCH_ALL { return "the OnlyIf predicate threw an exception"; }
+            if constexpr (detail::detected<detail::Refusal, Predicate>) {
+                return std::string(Predicate::refusal);
+            } else {
+                return "the OnlyIf predicate rejected it";
+            }
         });
-        return detail::spare_all(evictions) ? evictions : detail::evict(killer_, holders);
+        if (!detail::refuse_all_if_one_is_refused(cases)) { return detail::call_killer(killer_, holders); }
+        return detail::to_evictions(cases);
     } else {
         return {};
     }
 }
 
-inline bool SameExecutable::operator()(const Holder& holder) const { return detail::os::same_executable(holder.pid); }
-
-inline bool SameCommandLine::operator()(const Holder& holder) const {
-    return detail::os::same_executable(holder.pid) && detail::os::same_command_line(holder.pid);
+inline bool SameExecutable::operator()(const Holder& holder) const {
+    using detail::Os;
+    return detail::same_executable(Os::inspect(holder.pid), Os::inspect(Os::current_pid()));
 }
 
-inline bool SameUser::operator()(const Holder& holder) const { return detail::os::same_user(holder.pid); }
+inline bool SameCommandLine::operator()(const Holder& holder) const {
+    using detail::Os;
+    std::error_code error;
+    const std::string ours = Os::arguments(Os::current_pid(), error);
+    return SameExecutable()(holder) && !ours.empty() && ours == Os::arguments(holder.pid, error) && !error;
+}
+
+inline bool SameUser::operator()(const Holder& holder) const {
+    using detail::Os;
+    return detail::same_user(Os::inspect(holder.pid), Os::inspect(Os::current_pid()));
+}
 
 inline bool AskOnTerminal::operator()(const Holder& holder) const {
-    return detail::os::ask_on_terminal(to_string(holder.socket) + " is held by " + detail::label(holder) + ": " +
-                                           detail::printable(holder.command_line, 128) + "\nEnd it? [y/N] ",
+    const std::string address = holder.sockets.empty() ? "The address" : to_string(holder.sockets.front());
+    return detail::Os::ask_on_terminal(address + " is held by " + detail::display_name(holder) + ": " +
+                                           detail::printable(holder.command_line, 128) + "\nTerminate it? [y/N] ",
                                        timeout);
 }
 
 // 13  recovery: probe, protect, evict, wait until free, clean up; the report //////////////////////////////////////////
-
-inline void StderrLog::operator()(std::string_view line) const {
-    detail::os::write_line("retry_on_addr_in_use: " + std::string(line));
-}
 
 namespace detail {
 
 inline std::string fate_sentence(const Eviction& eviction) {
     const std::int64_t milliseconds = eviction.took.count() / 1000;
     const std::string took = " after " + (milliseconds < 1 ? "less than 1" : std::to_string(milliseconds)) + " ms";
-    std::string text = label(eviction.holder);
+    const bool is_file = eviction.holder.state == State::lingering;
+    const std::string text = display_name(eviction.holder);
     switch (eviction.fate) {
     case Fate::exited: return text + " exited" + took;
     case Fate::released:
-        return text + (eviction.holder.state == State::lingering ? " was removed" + took
-                                                                 : " let the address go" + took + " and lives on");
-    case Fate::killed: return text + " was killed and gone" + took;
-    case Fate::already_gone: return text + " was gone already";
-    case Fate::refused: return text + " was left alone: " + eviction.reason;
+        return text + (is_file ? " was removed" + took : " released the address" + took + " and is still running");
+    case Fate::killed: return text + " was killed" + took;
+    case Fate::already_gone: return text + " had already exited";
+    case Fate::refused: return text + " was not " + (is_file ? "removed: " : "terminated: ") + eviction.reason;
     case Fate::not_permitted:
-        return text + " may not be " + (eviction.holder.state == State::lingering ? "removed" : "ended") +
-               " by us: " + eviction.error.message() + (eviction.reason.empty() ? "" : " (" + eviction.reason + ')');
+        return text + " could not be " + (is_file ? "removed: " : "signalled: ") + eviction.error.message() +
+               (eviction.reason.empty() ? "" : " (" + eviction.reason + ')');
     case Fate::survived: break;
     }
-    return text + " is still there" + took;
+    return text + " still holds the address" + took;
+}
+
+// Returns a system's advice with its placeholder filled in; none for a path.
+inline std::string with_port(std::string_view advice, const Endpoint& endpoint) {
+    return is_path(endpoint) ? "" : replace_placeholder(std::string(advice), "PORT", endpoint.port());
 }
 
 inline std::string obstacle_sentence(const Recovery& recovery) {
-    std::string text;
+    const Endpoint& endpoint = recovery.endpoint;
     switch (recovery.obstacle) {
     case Obstacle::none: break;
-    case Obstacle::refused_holder: text = " The address is still in use, and nobody was ended."; break;
-    case Obstacle::surviving_holder: text = " The address is still in use."; break;
+    case Obstacle::refused_holder: return " The address is still in use; no process was terminated.";
+    case Obstacle::surviving_holder: return " The address is still in use.";
     case Obstacle::invisible_holder:
-        text = " No process is to be seen that holds it: another user's, a container's or the kernel's may.";
-        break;
+        return " The holder is not visible. It may belong to another user, a container or the kernel." +
+               (is_path(endpoint) ? " Look as root: lsof -U" : with_port(Os::traits.look_advice, endpoint));
     case Obstacle::lingering_connections:
-        text = " Connections of a process that is gone keep it for up to a minute (TIME_WAIT, FIN_WAIT).";
-        break;
+        return " Connections of an exited process hold the address for up to a minute (TIME_WAIT, FIN_WAIT)." +
+               with_port(Os::traits.lingering_advice, endpoint);
     case Obstacle::live_connection:
-        text = " Nobody listens there: it is the local port of a live connection. Wait until that is closed, or take a "
-               "port outside the range that the system gives out.";
-        break;
+        return " No process listens: the address is the local end of a live connection. Wait until it is closed, or "
+               "choose a port outside the ephemeral range.";
     case Obstacle::taken_again:
-        text = " It was taken again at once, by a supervisor perhaps: stop the service there, not its process.";
-        break;
+        return " Another process bound the address before the second start, probably a restarted service. Stop the "
+               "service instead.";
     case Obstacle::this_process:
-        text = " This process itself holds it: stop the server that it started before, or close the socket.";
-        break;
-    case Obstacle::reserved_port: text = " The system keeps the port for itself."; break;
-    case Obstacle::file_in_the_way: text = " A file without a process is at that path: look what it is."; break;
+        return " This process itself holds the address: stop the server that it started before, or close the socket.";
+    case Obstacle::reserved_port:
+        return " The system reserves the port." + with_port(Os::traits.reserved_advice, endpoint);
+    case Obstacle::file_in_the_way: return " A file exists at the path, and no process has it open.";
+    case Obstacle::probe_failed: break; // said with the error
+    case Obstacle::other_address:
+        return " The address is free: the start failed on another one. The server may bind twice (0.0.0.0 and a "
+               "dual-stack ::) or a second port.";
+    case Obstacle::other_failure: return " The start failed for another reason.";
     }
-    if (Access::is_path(recovery.endpoint)) {
-        return text + (recovery.obstacle == Obstacle::invisible_holder ? " Look as root: lsof -U." : "");
-    }
-    return text + filled_in(std::string(os::advice(recovery.obstacle)), "PORT", recovery.endpoint.port());
+    return "";
 }
 
+// Asks the probe in the form it has.
 template <class Probe>
 using Held = decltype(static_cast<bool>(std::declval<Probe&>().held(std::declval<const Endpoint&>())));
+template <class Callable, class... Args>
+using CallResult = decltype(std::declval<Callable&>()(std::declval<Args>()...));
 template <class Probe> using ProbeResult = CallResult<Probe, const Endpoint&, std::error_code&>;
 template <class Probe> using PlainProbeResult = CallResult<Probe, const Endpoint&>;
 
 enum class KillerKind : std::uint8_t { good, unusable, probe, predicate, wrong_result };
 
-// The form for one holder is tried first: a generic lambda for one must not meet a vector.
+// The form for one holder is tried first: a generic lambda for one must not get a vector.
 template <class Killer> constexpr KillerKind killer_kind() {
     if constexpr (detected<SingleResult, Killer>) {
         using R = Bare<SingleResult<Killer>>;
@@ -1918,7 +2319,7 @@ template <class Killer> constexpr KillerKind killer_kind() {
     }
 }
 
-// Says in one sentence each what is wrong with a policy; true if nothing is.
+// Says in one sentence what is wrong with a policy. True if nothing is.
 template <class Probe, class Killer, class Log> constexpr bool check_policies() {
     constexpr bool callable = detected<ProbeResult, Probe> || detected<PlainProbeResult, Probe>;
     constexpr bool probe = std::is_invocable_r_v<std::vector<Holder>, Probe&, const Endpoint&, std::error_code&> ||
@@ -1942,195 +2343,262 @@ template <class Probe, class Killer, class Log> constexpr bool check_policies() 
     return probe && killer == KillerKind::good && log;
 }
 
-// One round against whoever holds the address; refers to what belongs to its caller.
-template <class Probe, class Killer, class Log> class Round {
+// One attempt to free the address. Refers to the policies and the Recovery of its caller.
+template <class Probe, class Killer, class Log> class RecoveryAttempt {
 public:
-    Round(Probe& probe, Killer& killer, Log& log, Recovery& recovery, std::uint64_t begin) noexcept
+    RecoveryAttempt(Probe& probe, Killer& killer, Log& log, Recovery& recovery, std::uint64_t begin) noexcept
         : probe_(probe), killer_(killer), log_(log), recovery_(recovery), begin_(begin) {}
 
-    [[nodiscard]] bool held() {
+    // True: start again.
+    bool run(Failure failure) {
+        const std::vector<Holder> found = probe();
+        if (recovery_.error) { return give_up(Obstacle::probe_failed); }
+        if (!explains(failure, found)) { return failure == Failure::denied && give_up(Obstacle::reserved_port); }
+        const std::vector<Holder> holders = wait_for_departing(with_process(found));
+        if (!holders.empty() && !protect(holders)) { evict(holders); }
+        if (!all_gone()) { return give_up(obstacle_of(holders)); }
+        wait_until_free();
+        return remove_stale_socket_file() || give_up(Obstacle::file_in_the_way);
+    }
+
+    // After the last start has failed: finds out why, unless run() has.
+    void diagnose(Failure failure) {
+        if (recovery_.obstacle != Obstacle::none) { return; }
+        if (failure != Failure::other) {
+            if (find_obstacle()) { return; }
+            const std::error_code answer = can_bind(recovery_.endpoint);
+            if (answer) {
+                recovery_.error = answer;
+                give_up(Obstacle::probe_failed);
+                return;
+            }
+        }
+        give_up(failure == Failure::in_use ? Obstacle::other_address : Obstacle::other_failure);
+    }
+
+    // Finds what still holds the address and reports it. False if nothing seems to. Where the probe finds no process, a
+    // test bind tells whether an invisible one holds the address.
+    bool find_obstacle() {
+        const std::vector<Holder> holders = probe();
+        const bool is_invisible = holders.empty() && can_bind(recovery_.endpoint) == std::errc::address_in_use;
+        if (!recovery_.error && holders.empty() && !is_invisible) { return false; }
+        const Obstacle obstacle = recovery_.error ? Obstacle::probe_failed
+                                  : is_invisible  ? Obstacle::invisible_holder
+                                                  : obstacle_of(holders);
+        if (obstacle == Obstacle::taken_again) { log_holders(holders); }
+        give_up(obstacle);
+        return true;
+    }
+
+    [[nodiscard]] bool is_held() {
         ADDR_IN_USE_TRY {
             if constexpr (detected<Held, Probe>) {
                 return static_cast<bool>(probe_.held(recovery_.endpoint));
             } else {
                 std::error_code error;
-                for (const Holder& holder : ask(error)) {
-                    if (holds_address(holder)) { return true; }
-                }
+                return any_of(call_probe(error), [](const Holder& holder) { return holds_address(holder); });
             }
         }
-        ADDR_IN_USE_CATCH_ALL {} // cannot see: there is nothing to wait for
+        ADDR_IN_USE_CATCH_ALL {} // it cannot see: there is nothing to wait for
         return false;
-    }
-
-    // True if a (second) start is worth trying.
-    bool run(Verdict verdict) {
-        const std::vector<Holder> holders = look();
-        const bool is_path = Access::is_path(recovery_.endpoint); // where a file is in the way as well
-        bool held_by_others = false;
-        bool somebody = false;
-        for (const Holder& holder : holders) {
-            const bool in_the_way = holds_address(holder) || (is_path && holder.state == State::lingering);
-            held_by_others = held_by_others || (in_the_way && holder.pid != os::self());
-            somebody = somebody || holder.state != State::lingering;
-        }
-        if (recovery_.error) {
-            report();
-            return false;
-        }
-        if ((verdict == Verdict::ask || verdict == Verdict::denied) && !held_by_others) {
-            if (verdict == Verdict::denied) {
-                recovery_.obstacle = Obstacle::reserved_port;
-                report();
-            }
-            return false; // the failure was another one
-        }
-        if (somebody) {
-            say_holders(holders);
-            if (!protect(holders)) { end(holders); }
-        }
-        bool gone = true;
-        for (const Eviction& eviction : recovery_.evictions) {
-            gone = gone && eviction.fate < Fate::refused;
-            say([&] { return fate_sentence(eviction); });
-        }
-        if (!gone) {
-            recovery_.obstacle = obstacle_of(holders);
-            report();
-            return false;
-        }
-        if (somebody || holders.empty()) { settle(); } // what only lingers will not go while we wait
-        if (remove_stale_socket_file()) { return true; }
-        recovery_.obstacle = Obstacle::file_in_the_way;
-        report();
-        return false;
-    }
-
-    // After the last start has failed.
-    void conclude(Verdict verdict) {
-        if (recovery_.obstacle != Obstacle::none) {
-            return; // found, and said, before that start
-        }
-        const std::vector<Holder> holders = verdict == Verdict::no ? std::vector<Holder>() : look();
-        if (verdict == Verdict::yes || !holders.empty() || (verdict == Verdict::ask && recovery_.error)) {
-            explain(holders);
-        } else if (!recovery_.evictions.empty()) {
-            report();
-        }
-    }
-
-    // Where no start follows that would tell whether the address is free by now.
-    void verify() {
-        if (const std::vector<Holder> holders = look(); !holders.empty()) { explain(holders); }
     }
 
 private:
-    std::vector<Holder> ask(std::error_code& error) {
+    std::vector<Holder> call_probe([[maybe_unused]] std::error_code& error) {
         if constexpr (detected<ProbeResult, Probe>) {
             return probe_(recovery_.endpoint, error);
         } else {
-            static_cast<void>(error);
             return probe_(recovery_.endpoint);
         }
     }
 
-    std::vector<Holder> look() {
+    // Returns nothing if the probe could not see: its holders may not be all.
+    std::vector<Holder> probe() {
         std::vector<Holder> holders;
         recovery_.error.clear();
-        ADDR_IN_USE_TRY { holders = ask(recovery_.error); }
+        ADDR_IN_USE_TRY { holders = call_probe(recovery_.error); }
         ADDR_IN_USE_CATCH_ALL { recovery_.error = std::make_error_code(std::errc::io_error); }
-        if (recovery_.error) {
-            holders.clear(); // what it did see may not be all
-        }
+        if (recovery_.error) { holders.clear(); }
         return holders;
     }
 
-    // True if anybody may not be offered to the killer; then nobody is.
-    bool protect(const std::vector<Holder>& holders) {
-        std::vector<Eviction> evictions = undecided(holders);
-        refuse(evictions,
-               [&](const Holder& holder) { return protection(holder, recovery_.endpoint, holders, begin_); });
-        const bool spared = spare_all(evictions);
-        if (spared) { recovery_.evictions = std::move(evictions); }
-        return spared;
+    // True if the failure means "address in use", by itself or because another process holds the address.
+    bool explains(Failure failure, const std::vector<Holder>& found) const {
+        return failure == Failure::in_use || any_of(found, [&](const Holder& holder) {
+                   const bool is_file = is_path(recovery_.endpoint) && holder.state == State::lingering;
+                   return (holds_address(holder) || is_file) && holder.pid != Os::current_pid();
+               });
     }
 
-    void end(const std::vector<Holder>& holders) {
-        std::vector<Eviction>& evictions = recovery_.evictions;
-        ADDR_IN_USE_TRY { evictions = evict(killer_, holders); }
-        ADDR_IN_USE_CATCH_ALL { evictions.clear(); }
-        // Whom the killer says nothing about, or calls a survivor, is looked at once more.
-        for (const Holder& holder : holders) {
-            const auto is_it = [&](const auto& eviction) { return eviction.holder.pid == holder.pid; };
-            if (!any_of(evictions, is_it)) { evictions.push_back({holder, Fate::survived, {}, {}, ""}); }
+    // Removes what exited processes left: connections and a socket file. Beside a holder such a connection stays: it
+    // lies on another one of several addresses.
+    static std::vector<Holder> with_process(std::vector<Holder> found) {
+        const bool is_held = any_of(found, [](const Holder& holder) { return holds_address(holder); });
+        if (!is_held) {
+            remove_if(found, [](const Holder& holder) { return holder.state == State::lingering; });
         }
-        if (!any_of(evictions, [](const Eviction& eviction) { return eviction.fate == Fate::survived; })) { return; }
-        const std::vector<Holder> left = look();
+        return found;
+    }
+
+    // The place for processes that exit already or write a core dump.
+    static std::vector<Holder> wait_for_departing(std::vector<Holder> holders) { return holders; }
+
+    // True if a rule protects one of the holders: then none is offered to the killer.
+    bool protect(const std::vector<Holder>& holders) {
+        log_holders(holders);
+        const Attempt attempt(recovery_.endpoint, holders, begin_);
+        std::vector<Case> cases(holders.begin(), holders.end());
+        apply_rule(cases, [&](const Holder& holder) {
+            return ends_nobody<Killer> ? reason_not_to_offer(holder)
+                                       : reason_not_to_terminate(holder, Os::inspect(holder.pid), attempt);
+        });
+        const bool is_protected = refuse_all_if_one_is_refused(cases);
+        if (is_protected) { recovery_.evictions = to_evictions(cases); }
+        return is_protected;
+    }
+
+    void evict(const std::vector<Holder>& holders) {
+        const Clock::time_point begin = Clock::now();
+        std::vector<Eviction>& evictions = recovery_.evictions;
+        ADDR_IN_USE_TRY { evictions = detail::call_killer(killer_, holders); }
+        ADDR_IN_USE_CATCH_ALL { evictions.clear(); }
         for (Eviction& eviction : evictions) {
-            const std::uint32_t pid = eviction.holder.pid;
-            const auto is_it = [&](const Holder& holder) { return holder.pid == pid && holds_address(holder); };
-            if (eviction.fate == Fate::survived && !recovery_.error && !any_of(left, is_it)) {
-                eviction.fate = os::Process(pid).exited() ? Fate::exited : Fate::released;
+            if (eviction.fate == Fate::refused && eviction.reason.empty()) {
+                eviction.reason = "the killer refused it";
             }
         }
-    }
-
-    // Of the holders that a round could not end, or that were found after it.
-    Obstacle obstacle_of(const std::vector<Holder>& holders) const {
-        bool seen = false;
-        bool unseen = false;
-        bool connected = false;
-        bool lingering = false;
         for (const Holder& holder : holders) {
-            if (holds_address(holder) && holder.pid == os::self()) { return Obstacle::this_process; }
-            seen = seen || (holds_address(holder) && holder.pid != 0);
-            unseen = unseen || (holds_address(holder) && holder.pid == 0);
-            connected = connected || holder.state == State::connected;
-            lingering = lingering || holder.state == State::lingering;
+            const auto is_it = [&](const Eviction& eviction) { return eviction.holder.pid == holder.pid; };
+            if (!any_of(evictions, is_it)) { evictions.push_back({holder, Fate::survived, {}, {}, ""}); }
         }
-        if (unseen || !seen) {
-            return unseen      ? Obstacle::invisible_holder
-                   : connected ? Obstacle::live_connection
-                   : lingering ? (Access::is_path(recovery_.endpoint) ? Obstacle::file_in_the_way
-                                                                      : Obstacle::lingering_connections)
-                               : Obstacle::invisible_holder; // nobody is to be seen, yet the bind failed
+        inspect_survivors(begin);
+    }
+
+    // Probes again for the holders that the killer did not report, or reported as survivors.
+    void inspect_survivors(Clock::time_point begin) {
+        const auto survived = [](const Eviction& eviction) { return eviction.fate == Fate::survived; };
+        if (!any_of(recovery_.evictions, survived)) { return; }
+        const std::vector<Holder> left = probe();
+        for (Eviction& eviction : recovery_.evictions) {
+            if (!survived(eviction)) { continue; }
+            const std::uint32_t pid = eviction.holder.pid;
+            const auto is_it = [&](const Holder& holder) { return holder.pid == pid && holds_address(holder); };
+            if (!recovery_.error && !any_of(left, is_it)) {
+                eviction.fate = Os::Process(pid).exited() ? Fate::exited : Fate::released;
+            }
+            if (eviction.took.count() == 0) { eviction.took = time_since(begin); }
         }
-        Obstacle obstacle = Obstacle::taken_again;
+    }
+
+    // True if every holder is gone; logs what happened to each.
+    bool all_gone() {
+        bool gone = true;
         for (const Eviction& eviction : recovery_.evictions) {
-            if (eviction.fate > Fate::refused) { return Obstacle::surviving_holder; }
-            obstacle = eviction.fate == Fate::refused ? Obstacle::refused_holder : obstacle;
+            gone = gone && is_gone(eviction.fate);
+            log([&] { return fate_sentence(eviction); });
         }
-        return obstacle;
+        return gone;
     }
 
-    void explain(const std::vector<Holder>& holders) {
-        if (!recovery_.error) { recovery_.obstacle = obstacle_of(holders); }
-        if (recovery_.obstacle == Obstacle::taken_again) { say_holders(holders); }
-        report();
+    bool was_found_before(const Holder& holder) const {
+        return any_of(recovery_.evictions, [&](const Eviction& eviction) {
+            return eviction.holder.pid == holder.pid && eviction.holder.start_time == holder.start_time;
+        });
     }
 
-    // Removes the socket file that no process has open any more. False if a file is left at the path.
+    // Why the address is in use, by holders that are left or were found after an eviction.
+    Obstacle obstacle_of(const std::vector<Holder>& holders) const {
+        const auto any_holder = [&](auto test) { return any_of(holders, test); };
+        const auto any_eviction = [&](Fate fate) {
+            return any_of(recovery_.evictions, [&](const Eviction& eviction) { return eviction.fate == fate; });
+        };
+        const auto is_visible = [](const Holder& holder) { return holds_address(holder) && holder.pid != 0; };
+        const auto is_new = [&](const Holder& holder) { return is_visible(holder) && !was_found_before(holder); };
+        if (any_holder([&](const Holder& holder) { return is_visible(holder) && holder.pid == Os::current_pid(); })) {
+            return Obstacle::this_process;
+        }
+        if (any_holder([](const Holder& holder) { return holds_address(holder) && holder.pid == 0; })) {
+            return Obstacle::invisible_holder;
+        }
+        if (any_holder(is_visible)) {
+            const bool all_were_gone =
+                !any_of(recovery_.evictions, [](const Eviction& eviction) { return !is_gone(eviction.fate); });
+            if (all_were_gone) { return any_holder(is_new) ? Obstacle::taken_again : Obstacle::surviving_holder; }
+            return any_eviction(Fate::refused) && !any_eviction(Fate::not_permitted) && !any_eviction(Fate::survived)
+                       ? Obstacle::refused_holder
+                       : Obstacle::surviving_holder;
+        }
+        if (any_holder([](const Holder& holder) { return holder.state == State::connected; })) {
+            return Obstacle::live_connection;
+        }
+        return is_path(recovery_.endpoint) ? Obstacle::file_in_the_way : Obstacle::lingering_connections;
+    }
+
+    // An exiting process keeps its sockets for a while after it lost its descriptors.
+    void wait_until_free() {
+        const Clock::time_point deadline = deadline_after(release_timeout);
+        for (Milliseconds step(1); is_held() && left_until(deadline) > step;
+             step = (std::min)(step * 2, settling_time)) {
+            Os::pause(step);
+        }
+    }
+
+    // Finds a stale file that is still there after `settling_time`. A server of another network namespace is not
+    // visible between bind() and listen(), and its socket refuses a connect meanwhile.
+    bool is_stale(std::error_code& error, Holder& file) {
+        for (const bool again : {false, true}) {
+            if (again) { Os::pause(settling_time); }
+            std::vector<Holder> holders = SystemProbe()(recovery_.endpoint, error);
+            if (error || holders.empty() || holders.front().state != State::lingering) { return false; }
+            file = std::move(holders.front());
+        }
+        return true;
+    }
+
+    // Removes a socket file that no process has open. False if a file is left that the second start would fail on.
     bool remove_stale_socket_file() {
-        if (!Access::is_file(recovery_.endpoint)) { return true; }
+        if (!is_file(recovery_.endpoint)) { return true; }
         const Clock::time_point begin = Clock::now();
-        Eviction eviction = os::release(recovery_.endpoint, removes_files<Killer>);
-        eviction.took = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
-        if (eviction.fate == Fate::already_gone || eviction.fate == Fate::survived) { return true; }
-        say([&] { return fate_sentence(eviction); });
+        Eviction eviction;
+        const FileInfo file = Os::inspect_file(recovery_.endpoint, eviction.error);
+        // No file, a live server, or a probe that cannot see: the second start tells.
+        if (!is_stale(eviction.error, eviction.holder)) { return true; }
+        eviction.reason = reason_to_keep(file);
+        std::string left_at;
+        if (!eviction.reason.empty()) {
+            eviction.fate = Fate::refused;
+        } else {
+            eviction.error = Os::remove_file(recovery_.endpoint, file, left_at);
+            if (eviction.error == std::errc::operation_canceled) { return true; } // another file took its place
+            eviction.fate = eviction.error ? Fate::not_permitted : Fate::released;
+            if (!left_at.empty()) { eviction.reason = "another file took its place and is now " + left_at; }
+        }
+        eviction.took = time_since(begin);
+        log([&] { return fate_sentence(eviction); });
         recovery_.evictions.push_back(std::move(eviction));
         return recovery_.evictions.back().fate == Fate::released;
     }
 
-    // A dying process keeps its sockets for a while, and cannot be named then.
-    void settle() {
-        const Clock::time_point deadline = deadline_after(settle_time);
-        for (os::Milliseconds step(1); held() && left_until(deadline) > step;
-             step = (std::min)(step * 2, os::Milliseconds(50))) {
-            os::pause(step);
+    static std::string reason_to_keep(const FileInfo& file) {
+        if (!removes_files<Killer>) { return "ReportOnly removes no file"; }
+        if (file.is_remote) { return "it is on a network file system: another machine may use it"; }
+        switch (file.kind) {
+        case FileKind::none:
+        case FileKind::socket: return "";
+        case FileKind::directory: return "it is a directory, and only sockets are removed";
+        case FileKind::link: return "it is a link, and only sockets are removed";
+        case FileKind::other: break;
         }
+        return "it is no socket, and only sockets are removed";
     }
 
-    template <class Text> void say(Text text) {
+    bool give_up(Obstacle obstacle) {
+        recovery_.obstacle = obstacle;
+        log([&] { return describe(recovery_); });
+        return false;
+    }
+
+    template <class Text> void log(Text text) {
         if constexpr (!std::is_same_v<Log, NoLog>) {
             ADDR_IN_USE_TRY {
                 const std::string line = text();
@@ -2140,16 +2608,14 @@ private:
         }
     }
 
-    void say_holders(const std::vector<Holder>& holders) {
-        say([&] {
+    void log_holders(const std::vector<Holder>& holders) {
+        log([&] {
             std::string line = to_string(recovery_.endpoint) + " is held by ";
-            for (const Holder& holder : holders) { line += (&holder == &holders.front() ? "" : ", ") + label(holder); }
+            for (const Holder& holder : holders) {
+                line += (&holder == &holders.front() ? "" : ", ") + display_name(holder);
+            }
             return line;
         });
-    }
-
-    void report() {
-        say([&] { return describe(recovery_); });
     }
 
     Probe& probe_;
@@ -2161,27 +2627,40 @@ private:
 
 } // namespace detail
 
+inline void StderrLog::operator()(std::string_view line) const {
+    detail::Os::write_line("retry_on_addr_in_use: " + std::string(line));
+}
+
 inline std::string describe(const Recovery& recovery) {
     std::string text = to_string(recovery.endpoint);
-    const std::string blind = " could not be seen (" + recovery.error.message() + ')';
-    if (recovery.error && recovery.evictions.empty()) { return "who holds " + text + blind + ": nobody was ended."; }
-    if (recovery.evictions.empty() && recovery.obstacle == Obstacle::none) {
-        return text + (recovery.retried ? " was in use for a moment, and free at the second start."
-                                        : ": nobody was in the way.");
+    const std::string why = recovery.error ? " (" + recovery.error.message() + ')' : "";
+    if (recovery.evictions.empty() && recovery.obstacle == Obstacle::probe_failed) {
+        return "cannot determine which process holds " + text + why + ": no process was terminated.";
     }
-    text += recovery.evictions.empty() ? " is in use." : ": ";
+    if (recovery.evictions.empty() && recovery.obstacle == Obstacle::none) {
+        return text + (recovery.retried ? " was in use briefly; the second start succeeded." : " is free.");
+    }
+    text += recovery.evictions.empty() ? ":" : ": ";
     for (const Eviction& eviction : recovery.evictions) {
         text += detail::fate_sentence(eviction) + (&eviction == &recovery.evictions.back() ? "." : "; ");
     }
-    return text + detail::obstacle_sentence(recovery) + (recovery.error ? " Who holds it now" + blind + '.' : "");
+    text += detail::obstacle_sentence(recovery);
+    if (recovery.obstacle == Obstacle::probe_failed) {
+        text += " Cannot determine which process holds it now" + why + '.';
+    }
+    const bool quotes_failure =
+        recovery.obstacle == Obstacle::other_address || recovery.obstacle == Obstacle::other_failure;
+    return text + (quotes_failure && !recovery.failure.empty()
+                       ? " The last start failed with: " + detail::printable(recovery.failure, 256)
+                       : "");
 }
 
 template <class Server, class Probe, class Killer, class Log>
-auto RetryOnAddrInUse<Server, Probe, Killer, Log>::launch(bool again, const Endpoint& endpoint) -> Result {
+auto RetryOnAddrInUse<Server, Probe, Killer, Log>::launch(bool is_retry, const Endpoint& endpoint) -> Result {
     if constexpr (detail::detected<detail::TraitsRestart, Server>) {
-        if (again) { return detail::relaunch<Server>(server_, endpoint); }
+        if (is_retry) { return detail::relaunch<Server>(server_, endpoint); }
     } else {
-        static_cast<void>(again);
+        static_cast<void>(is_retry);
     }
     return detail::launch<Server>(server_, endpoint);
 }
@@ -2189,75 +2668,87 @@ auto RetryOnAddrInUse<Server, Probe, Killer, Log>::launch(bool again, const Endp
 template <class Server, class Probe, class Killer, class Log>
 auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoint) -> Result {
     constexpr bool startable = detail::Startable<std::remove_reference_t<Server>>::value;
-    static_assert(startable,
-                  "retry_on_addr_in_use: a Server needs start(const Endpoint&), start(port) or start(), or to be "
-                  "callable like that, where a port is an integer of at least 16 bits; or specialise ServerTraits.");
+    static_assert(startable, "retry_on_addr_in_use: a Server needs start(const Endpoint&), start(host, port), "
+                             "start(port) or start(), or to be callable like that, where a port is an integer of at "
+                             "least 16 bits; or specialise ServerTraits.");
     constexpr bool reports = ADDR_IN_USE_HAS_EXCEPTIONS() || !std::is_void_v<Result> || detail::preflight<Server>;
     static_assert(!startable || reports, "retry_on_addr_in_use: without exceptions a start that returns void cannot "
                                          "report a failure. Return an error, or wrap the server in Preflight.");
     if constexpr (detail::check_policies<Probe, Killer, Log>() && startable && reports) {
-        const std::uint64_t begin = detail::os::now();
+        using detail::Os;
+        const std::uint64_t begin = Os::now();
         recovery_ = Recovery();
         recovery_.endpoint = endpoint;
-        bool spent = false;
-        if constexpr (detail::preflight<Server>) { spent = look_first(begin); }
-        for (bool again = false;; again = true) {
+        bool evicted_before = false;
+        if constexpr (detail::preflight<Server>) { evicted_before = evict_before_start(begin); }
+        for (bool is_retry = false;; is_retry = true) {
+            std::string text;
             ADDR_IN_USE_TRY {
-                if constexpr (detail::tells<Server, detail::Bare<Result>>) {
-                    const int before = detail::os::last_error();
-                    detail::os::last_error(0);
-                    Result result = launch(again, endpoint);
-                    const int error = detail::os::last_error();
-                    if (error == 0) { detail::os::last_error(before); }
-                    const detail::Verdict verdict = detail::judge_value<Server, detail::Bare<Result>>(result, error);
-                    if (verdict == detail::Verdict::success || !recover(verdict, again || spent, begin)) {
+                if constexpr (detail::reports_failure<Server, detail::Bare<Result>>) {
+                    const int before = Os::last_error();
+                    Os::set_last_error(0);
+                    Result result = launch(is_retry, endpoint);
+                    const int error = Os::last_error();
+                    if (error == 0) { Os::set_last_error(before); }
+                    const detail::Failure failure =
+                        detail::classify_value<Server, detail::Bare<Result>>(result, error, text);
+                    if (failure == detail::Failure::none ||
+                        !recover(failure, std::move(text), is_retry || evicted_before, begin)) {
                         return static_cast<Result&&>(result);
                     }
                 } else {
-                    return launch(again, endpoint);
+                    return launch(is_retry, endpoint);
                 }
             }
             ADDR_IN_USE_CATCH_ALL {
-                if (!recover(detail::judge_exception<Server>(), again || spent, begin)) { ADDR_IN_USE_RETHROW; }
+                const detail::Failure failure = detail::classify_exception<Server>(text);
+                if (!recover(failure, std::move(text), is_retry || evicted_before, begin)) { ADDR_IN_USE_RETHROW; }
             }
         }
     }
 }
 
-// True if the one round that a start may make was spent before it.
+// The library itself ran out of memory.
 template <class Server, class Probe, class Killer, class Log>
-bool RetryOnAddrInUse<Server, Probe, Killer, Log>::look_first(std::uint64_t begin) noexcept {
+void RetryOnAddrInUse<Server, Probe, Killer, Log>::break_off() noexcept {
+    recovery_.obstacle = Obstacle::probe_failed;
+    recovery_.error = std::make_error_code(std::errc::not_enough_memory);
+}
+
+// Preflight. True if holders were evicted: then the start that follows is the last one.
+template <class Server, class Probe, class Killer, class Log>
+bool RetryOnAddrInUse<Server, Probe, Killer, Log>::evict_before_start(std::uint64_t begin) noexcept {
     const detail::KeepLastError keep;
     ADDR_IN_USE_TRY {
-        detail::Round<Probe, Killer, Log> round(probe_, killer_, log_, recovery_, begin);
-        // At a path there may be a file that no process has any more.
-        using detail::Access;
-        if (Access::can_be_in_use(recovery_.endpoint) && (Access::is_path(recovery_.endpoint) || round.held())) {
-            round.run(detail::Verdict::yes);
+        detail::RecoveryAttempt<Probe, Killer, Log> attempt(probe_, killer_, log_, recovery_, begin);
+        // A path may have a file that no process has open.
+        const Endpoint& endpoint = recovery_.endpoint;
+        if (detail::can_be_in_use(endpoint) && (detail::is_path(endpoint) || attempt.is_held())) {
+            attempt.run(detail::Failure::in_use);
         }
     }
-    ADDR_IN_USE_CATCH_ALL { recovery_.error = std::make_error_code(std::errc::not_enough_memory); }
+    ADDR_IN_USE_CATCH_ALL { break_off(); }
     return !recovery_.evictions.empty();
 }
 
-// Called when a start has failed. True if another one is to be made.
+// After a start has failed. True: start again.
 template <class Server, class Probe, class Killer, class Log>
-bool RetryOnAddrInUse<Server, Probe, Killer, Log>::recover(detail::Verdict verdict, bool last,
+bool RetryOnAddrInUse<Server, Probe, Killer, Log>::recover(detail::Failure failure, std::string text, bool was_last,
                                                            std::uint64_t begin) noexcept {
     const detail::KeepLastError keep;
-    if (!detail::Access::can_be_in_use(recovery_.endpoint) || (verdict == detail::Verdict::no && !last)) {
-        return false;
-    }
+    recovery_.failure = std::move(text);
+    const bool is_ours = detail::can_be_in_use(recovery_.endpoint) && (failure != detail::Failure::other || was_last);
     ADDR_IN_USE_TRY {
-        detail::Round<Probe, Killer, Log> round(probe_, killer_, log_, recovery_, begin);
-        if (last) {
-            round.conclude(verdict);
-        } else if (round.run(verdict)) {
+        detail::RecoveryAttempt<Probe, Killer, Log> attempt(probe_, killer_, log_, recovery_, begin);
+        if (is_ours && was_last) {
+            attempt.diagnose(failure);
+        } else if (is_ours && attempt.run(failure)) {
             recovery_.retried = true;
             return true;
         }
     }
-    ADDR_IN_USE_CATCH_ALL { recovery_.error = std::make_error_code(std::errc::not_enough_memory); }
+    ADDR_IN_USE_CATCH_ALL { break_off(); }
+    if (recovery_.obstacle == Obstacle::none) { recovery_.obstacle = Obstacle::other_failure; }
     return false;
 }
 
@@ -2267,8 +2758,8 @@ Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log 
     recovery.endpoint = endpoint;
     if constexpr (detail::check_policies<Probe, Killer, Log>()) {
         const detail::KeepLastError keep;
-        detail::Round<Probe, Killer, Log> round(probe, killer, log, recovery, detail::os::now());
-        if (detail::Access::can_be_in_use(endpoint) && round.run(detail::Verdict::yes)) { round.verify(); }
+        detail::RecoveryAttempt<Probe, Killer, Log> attempt(probe, killer, log, recovery, detail::Os::now());
+        if (detail::can_be_in_use(endpoint) && attempt.run(detail::Failure::in_use)) { attempt.find_obstacle(); }
     }
     return recovery;
 }
@@ -2277,54 +2768,74 @@ Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log 
 
 namespace detail {
 
-// A row of a program's table, none of which shows whether a "::" leaves IPv4 alone.
-inline Socket text_socket(const Endpoint& local, Transport transport, State state, std::uint32_t pid) {
-    Socket socket;
-    socket.local = Endpoint(local.host(), local.port(), transport);
-    socket.state = state;
-    socket.pid = pid;
-    socket.v6_only_unknown = socket.local.host() == "::";
-    return socket;
+// For the parsers of every system.
+template <class Number> Number read_bytes(const void* bytes) noexcept {
+    Number number;
+    std::memcpy(&number, bytes, sizeof number);
+    return number;
+}
+
+// Takes the text up to a line break; empty at the end.
+inline std::string_view take_line(std::string_view& text) noexcept {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix((std::min)(text.size(), line.size() + 1));
+    return line;
+}
+
+// Takes a word between spaces; empty at the end.
+inline std::string_view take_word(std::string_view& text) noexcept {
+    text.remove_prefix((std::min)(text.size(), text.find_first_not_of(' ')));
+    const std::string_view word = text.substr(0, text.find(' '));
+    text.remove_prefix(word.size());
+    return word;
+}
+
+inline bool means_yes(std::string_view answer) noexcept {
+    return answer == "y" || answer == "Y" || answer == "yes" || answer == "Yes" || answer == "YES";
 }
 
 // The output of lsof -F pcuftPTn for internet sockets (man 8 lsof, OUTPUT FOR OTHER PROGRAMS). False if it is not.
-inline bool read_lsof(std::string_view text, Transport transport, std::vector<Socket>& sockets,
-                      std::vector<Holder>& processes) {
+inline bool read_lsof(std::string_view text, Transport transport, std::vector<Socket>& rows) {
+    Socket process;
+    bool has_process = false;
     std::string_view type;
     std::string_view protocol;
-    bool listening = false;
+    bool is_listening = false;
     std::string_view name;
     const auto finish_file = [&] {
         const bool v6 = type == "IPv6";
+        const bool is_connected = name.find("->") != std::string_view::npos;
         std::string local(name.substr(0, name.find("->")));
         if (take(name, "*:")) { local = (v6 ? "[::]:" : "0.0.0.0:") + std::string(name); }
         const std::optional<Endpoint> endpoint = Endpoint::parse(local);
-        const bool wanted = protocol == (transport == Transport::tcp ? "TCP" : "UDP") && (v6 || type == "IPv4");
-        if (wanted && endpoint && Access::host_known(*endpoint)) {
-            const State state = listening                                   ? State::listening
-                                : name.find("->") != std::string_view::npos ? State::connected
-                                                                            : State::bound;
-            sockets.push_back(text_socket(*endpoint, transport, state, processes.back().pid));
+        const bool is_wanted = protocol == (transport == Transport::tcp ? "TCP" : "UDP") && (v6 || type == "IPv4");
+        if (is_wanted && endpoint && !endpoint->host().empty()) {
+            Socket row = process;
+            row.local = Endpoint(endpoint->host(), endpoint->port(), transport);
+            row.state = is_listening ? State::listening : is_connected ? State::connected : State::bound;
+            row.v6_only_unknown = row.local.host() == "::";
+            rows.push_back(std::move(row));
         }
         type = protocol = name = {};
-        listening = false;
+        is_listening = false;
     };
     while (!text.empty()) {
         const std::string_view line = take_line(text);
         const char field = line.empty() ? '\0' : line[0];
         const std::string_view value = line.substr(line.empty() ? 0 : 1);
         if (field == 'p') {
-            if (!processes.empty()) { finish_file(); }
-            processes.push_back(Holder());
-            if (!to_number(value, processes.back().pid)) { return false; }
-        } else if (processes.empty()) {
+            if (has_process) { finish_file(); }
+            has_process = true;
+            process = Socket();
+            if (!to_number(value, process.pid)) { return false; }
+        } else if (!has_process) {
             return false;
         } else if (field == 'f') {
             finish_file();
         } else if (field == 'c') {
-            processes.back().name = value;
+            process.owner_name = value;
         } else if (field == 'u') {
-            processes.back().user = value;
+            process.owner_user = value;
         } else if (field == 't') {
             type = value;
         } else if (field == 'P') {
@@ -2332,26 +2843,20 @@ inline bool read_lsof(std::string_view text, Transport transport, std::vector<So
         } else if (field == 'n') {
             name = value;
         } else if (field == 'T') {
-            listening = listening || value == "ST=LISTEN";
+            is_listening = is_listening || value == "ST=LISTEN";
         }
     }
-    if (!processes.empty()) { finish_file(); }
+    if (has_process) { finish_file(); }
     return true;
 }
 
 } // namespace detail
 
 #if ADDR_IN_USE_OS_POSIX()
-namespace detail::os {
+namespace detail {
 
-inline int last_error() noexcept { return errno; }
-inline void last_error(int value) noexcept { errno = value; }
-
-#    if defined(__linux__) // without <net/if.h>, 80 lines for this one function
-extern "C" unsigned interface_by_name(const char* name) noexcept __asm__("if_nametoindex");
-#    else
-inline unsigned interface_by_name(const char* name) noexcept { return ::if_nametoindex(name); }
-#    endif
+inline int Os::last_error() noexcept { return errno; }
+inline void Os::set_last_error(int value) noexcept { errno = value; }
 
 inline Handle::~Handle() {
     if (value_ != -1) {
@@ -2360,74 +2865,135 @@ inline Handle::~Handle() {
     }
 }
 
-inline std::uint32_t self() noexcept { return static_cast<std::uint32_t>(::getpid()); }
-inline bool privileged() noexcept { return ::geteuid() == 0; }
-
-inline void pause(Milliseconds time) noexcept { ::poll(nullptr, 0, static_cast<int>(time.count())); }
+inline std::uint32_t Os::current_pid() noexcept { return static_cast<std::uint32_t>(::getpid()); }
 
 // For poll(), which takes an int and -1 for ever.
 inline int poll_time(Milliseconds time) noexcept {
     return time <= Milliseconds(0) ? 0 : time < Milliseconds(INT32_MAX) ? static_cast<int>(time.count()) : INT32_MAX;
 }
 
-// Whether `pid` can be signalled at all: kill() takes 0 and negative numbers for whole groups of processes.
-inline bool is_target(std::uint32_t pid) noexcept { return pid > 1 && pid <= INT32_MAX && pid != self(); }
-
-inline bool out_of_resources(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
-
-inline bool is_gone(std::uint32_t pid) noexcept { return ::kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH; }
-
-// What the regions differ in: how a process without a handle is known to be dead, and how one is signalled.
-bool is_dead(std::uint32_t pid, std::uint64_t start_time);
-bool is_stopped(std::uint32_t pid);
-int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept;
-// Gives a file its name back, where that replaces nothing.
-bool move_back(const char* from, const char* to) noexcept;
-
-inline bool Process::exited() const {
-    if (error_) { return false; }
-    if (handle_) {
-        pollfd death{handle_.descriptor(), POLLIN, 0};
-        return ::poll(&death, 1, 0) == 1;
+// Waits until one of the descriptors is ready or the time is over; a signal does not shorten the wait. Returns what
+// poll() returned last.
+inline int poll_until(pollfd* descriptors, nfds_t count, Clock::time_point deadline) noexcept {
+    for (;;) {
+        const int ready = ::poll(descriptors, count, poll_time(left_until(deadline)));
+        if (ready >= 0 || errno != EINTR) { return ready; }
     }
-    return start_time_ == 0 || is_dead(pid_, start_time_);
 }
 
-inline std::error_code Process::signal(Ask ask) const {
-    const int signal = ask == Ask::leave ? SIGTERM : ask == Ask::die ? SIGKILL : 0;
-    if (error_ || !is_target(pid_)) {
+inline void Os::pause(Milliseconds time) noexcept { poll_until(nullptr, 0, deadline_after(time)); }
+
+// kill() takes 0 and negative numbers for whole groups of processes.
+inline bool is_target(std::uint32_t pid) noexcept { return pid > 1 && pid <= INT32_MAX && pid != Os::current_pid(); }
+
+inline bool is_out_of_resources(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+inline bool is_no_process(int error) noexcept { return error == ENOENT || error == ESRCH; }
+
+// Each system defines these four: `has_exited` for a process that no handle pins, `move_back` without replacing a file.
+int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept;
+bool has_exited(std::uint32_t pid, std::uint64_t start_time);
+bool is_on_network(const char* path) noexcept;
+bool move_back(const char* from, const char* to) noexcept;
+
+inline bool Os::Process::exited() const {
+    if (error_) { return false; }
+    if (handle_) {
+        pollfd exit{handle_.descriptor(), POLLIN, 0};
+        return ::poll(&exit, 1, 0) == 1;
+    }
+    return id_.start_time == 0 || has_exited(id_.pid, id_.start_time);
+}
+
+inline std::error_code Os::Process::signal(Signal signal) const {
+    const int number = signal == Signal::terminate ? SIGTERM : signal == Signal::kill ? SIGKILL : 0;
+    if (error_ || !is_target(id_.pid)) {
         return error_ ? error_ : std::make_error_code(std::errc::operation_not_permitted);
     }
     if (exited()) { return std::make_error_code(std::errc::no_such_process); }
-    if (send_signal(handle_, pid_, signal) != 0) { return system_error(errno); }
-    if (ask == Ask::leave && is_stopped(pid_)) {
-        send_signal(handle_, pid_, SIGCONT); // what is stopped gets SIGTERM only when it goes on
+    if (send_signal(handle_, id_.pid, number) != 0) { return system_error(errno); }
+    if (signal == Signal::terminate && Os::inspect(id_.pid).is_stopped) {
+        send_signal(handle_, id_.pid, SIGCONT); // a stopped process takes SIGTERM only when it continues
     }
     return {};
 }
 
-inline void Process::wait(const std::vector<Process>& processes, Milliseconds time) {
-    pollfd deaths[64];
+inline void Os::Process::wait(const std::vector<Process>& processes, Milliseconds time) {
+    pollfd exits[64];
     nfds_t count = 0;
     for (const Process& process : processes) {
         if (process.error_ || process.exited()) { continue; }
-        if (process.handle_ && count < std::size(deaths)) {
-            deaths[count++] = {process.handle_.descriptor(), POLLIN, 0};
+        if (process.handle_ && count < std::size(exits)) {
+            exits[count++] = {process.handle_.descriptor(), POLLIN, 0};
         } else {
-            time = (std::min)(time, Milliseconds(10)); // its death is no event
+            time = (std::min)(time, polling_interval);
         }
     }
-    ::poll(deaths, count, poll_time(time));
+    poll_until(exits, count, deadline_after(time));
 }
 
-// Appends what can be read until the end of the file, `most` bytes or the deadline.
-inline std::error_code read_all(const Handle& file, std::string& text, std::size_t most, Clock::time_point deadline) {
+// The index of a name by a label for if_nametoindex: <net/if.h> clashes with <linux/if.h>, which a user may include.
+#    if defined(__linux__)
+extern "C" unsigned interface_by_name(const char* name) noexcept __asm__("if_nametoindex");
+#    else
+inline unsigned interface_by_name(const char* name) noexcept { return ::if_nametoindex(name); }
+#    endif
+
+inline std::uint32_t Os::interface_index(std::string_view scope) noexcept {
+    std::uint32_t index = 0;
+    char name[16] = {}; // IF_NAMESIZE
+    if (to_number(scope, index) || scope.empty() || scope.size() >= sizeof name) { return index; }
+    const KeepLastError keep;
+    std::memcpy(name, scope.data(), scope.size());
+    return interface_by_name(name);
+}
+
+// SOCK_CLOEXEC and SOCK_NONBLOCK where they exist: a fork of another thread must not inherit the descriptor.
+inline Handle open_socket(int family, int type) noexcept {
+#    if defined(SOCK_CLOEXEC)
+    return Handle(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+#    else
+    Handle socket(::socket(family, type, 0));
+    const bool good = socket && ::fcntl(socket.descriptor(), F_SETFD, FD_CLOEXEC) == 0 &&
+                      ::fcntl(socket.descriptor(), F_SETFL, O_NONBLOCK) == 0;
+    return good ? std::move(socket) : Handle();
+#    endif
+}
+
+inline std::error_code Os::can_bind(const Endpoint& endpoint) {
+    const KeepLastError keep;
+    const EndpointParts& parts = parts_of(endpoint);
+    const bool v6 = parts.kind == HostKind::v6;
+    const bool is_tcp = parts.transport == Transport::tcp;
+    const unsigned char port[2] = {static_cast<unsigned char>(parts.port >> 8), static_cast<unsigned char>(parts.port)};
+    sockaddr_in to4{};
+    sockaddr_in6 to6{};
+    to4.sin_family = AF_INET;
+    std::memcpy(&to4.sin_port, port, sizeof port);
+    std::memcpy(&to4.sin_addr, parts.address.bytes + 12, 4);
+    to6.sin6_family = AF_INET6;
+    std::memcpy(&to6.sin6_port, port, sizeof port);
+    std::memcpy(&to6.sin6_addr, parts.address.bytes, 16);
+    to6.sin6_scope_id = parts.scope;
+    const Handle socket = open_socket(v6 ? AF_INET6 : AF_INET, is_tcp ? SOCK_STREAM : SOCK_DGRAM);
+    const int on = is_tcp ? 1 : 0;
+    const int v6_only = parts.v6_only ? 1 : 0;
+    const bool good =
+        socket && ::setsockopt(socket.descriptor(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        (!v6 || ::setsockopt(socket.descriptor(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only) == 0) &&
+        ::bind(socket.descriptor(), v6 ? reinterpret_cast<sockaddr*>(&to6) : reinterpret_cast<sockaddr*>(&to4),
+               v6 ? sizeof to6 : sizeof to4) == 0;
+    return good ? std::error_code() : system_error(errno);
+}
+
+// Reads until the end of the file. Error: `max_size` bytes or the deadline are reached.
+inline std::error_code read_all(const Handle& file, std::string& text, std::size_t max_size,
+                                Clock::time_point deadline) {
     char buffer[4096];
-    while (text.size() < most) {
-        pollfd ready{file.descriptor(), POLLIN, 0};
-        const int polled = ::poll(&ready, 1, poll_time(left_until(deadline)));
-        if (polled == 0) { return std::make_error_code(std::errc::timed_out); }
-        const ssize_t size = polled < 0 ? -1 : ::read(file.descriptor(), buffer, sizeof buffer);
+    while (text.size() < max_size) {
+        pollfd input{file.descriptor(), POLLIN, 0};
+        const int ready = poll_until(&input, 1, deadline);
+        if (ready == 0) { return std::make_error_code(std::errc::timed_out); }
+        const ssize_t size = ready < 0 ? -1 : ::read(file.descriptor(), buffer, sizeof buffer);
         if (size == 0) { return {}; }
         if (size < 0 && errno != EINTR) { return system_error(errno); }
         text.append(buffer, size < 0 ? 0 : static_cast<std::size_t>(size));
@@ -2435,24 +3001,21 @@ inline std::error_code read_all(const Handle& file, std::string& text, std::size
     return std::make_error_code(std::errc::file_too_large);
 }
 
-inline void write_line(std::string_view line) {
+inline void Os::write_line(std::string_view line) {
     std::string text(line);
     text += '\n';
-    // A write to a closed pipe raises SIGPIPE for this thread. It is held back here, and taken away if it came from us.
+    // A write to a closed pipe raises SIGPIPE for this thread: blocked here, and taken if this write raised it.
     sigset_t pipe_only;
     sigset_t before;
     sigset_t pending;
-    // (Macros on macOS: not to be qualified.)
-    sigemptyset(&pipe_only);
+    sigemptyset(&pipe_only); // macros on macOS: not to be qualified
     sigaddset(&pipe_only, SIGPIPE);
     ::sigpending(&pending);
     const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
     ::pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
     for (std::string_view rest = text; !rest.empty();) {
         const ssize_t size = ::write(STDERR_FILENO, rest.data(), rest.size());
-        if (size < 0 && errno != EINTR) {
-            break; // there is nobody to tell
-        }
+        if (size < 0 && errno != EINTR) { break; } // the error has no other place to go
         rest.remove_prefix(size < 0 ? 0 : static_cast<std::size_t>(size));
     }
     ::sigpending(&pending);
@@ -2463,10 +3026,10 @@ inline void write_line(std::string_view line) {
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-inline bool ask_on_terminal(const std::string& question, Milliseconds timeout) {
+inline bool Os::ask_on_terminal(const std::string& question, Milliseconds timeout) {
     const Clock::time_point deadline = deadline_after(timeout);
     const Handle terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
-    // A background process would be stopped by the terminal as soon as it touched it.
+    // The terminal would stop a background process that touches it.
     if (!terminal || ::tcgetpgrp(terminal.descriptor()) != ::getpgrp() ||
         ::tcflush(terminal.descriptor(), TCIFLUSH) != 0 ||
         ::write(terminal.descriptor(), question.data(), question.size()) != static_cast<ssize_t>(question.size())) {
@@ -2474,68 +3037,80 @@ inline bool ask_on_terminal(const std::string& question, Milliseconds timeout) {
     }
     std::string answer;
     while (answer.empty() || (answer.back() != '\n' && answer.back() != '\r')) {
-        pollfd ready{terminal.descriptor(), POLLIN, 0};
-        const int polled = ::poll(&ready, 1, poll_time(left_until(deadline)));
+        pollfd input{terminal.descriptor(), POLLIN, 0};
         char c = 0;
-        if (polled < 0 && errno == EINTR) { continue; }
-        if (polled <= 0 || ::read(terminal.descriptor(), &c, 1) != 1) { return false; }
+        if (poll_until(&input, 1, deadline) <= 0 || ::read(terminal.descriptor(), &c, 1) != 1) { return false; }
         answer += c;
     }
     answer.pop_back();
     return means_yes(answer);
 }
 
-// What a program writes, the first of `paths` that exists, with `arguments` that end in a null: without a shell, in a
-// clean environment, and whatever SIGCHLD is set to. A status above 1 is an error; 1 is how lsof and ps say that they
-// found nothing.
-inline std::string run_tool(std::initializer_list<const char*> paths, std::initializer_list<const char*> arguments,
-                            Milliseconds timeout, std::error_code& error) {
-    const Clock::time_point deadline = deadline_after(timeout);
-    const char* program = nullptr;
-    for (const char* path : paths) { program = program == nullptr && ::access(path, X_OK) == 0 ? path : program; }
+// Opens both ends close-on-exec: atomically where pipe2() exists.
+inline bool open_pipe(Handle& output, Handle& input) noexcept {
     int ends[2];
-    if (program == nullptr || ::pipe(ends) != 0) {
-        error = program == nullptr ? std::make_error_code(std::errc::no_such_file_or_directory) : system_error(errno);
-        return "";
-    }
-    const Handle output(ends[0]);
-    Handle input(ends[1]);
+#    if defined(__linux__)
+    if (::syscall(SYS_pipe2, ends, O_CLOEXEC) != 0) { return false; }
+#    else
+    if (::pipe(ends) != 0) { return false; }
     ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+#    endif
+    output = Handle(ends[0]);
+    input = Handle(ends[1]);
+    return true;
+}
+
+// Starts a program with its output in a pipe: without a shell, in a clean environment, with default signals.
+inline std::error_code spawn(const char* program, char* const* arguments, int output, pid_t& child) {
     std::string locale = "LC_ALL=C";
-    std::string zone = "TZ=UTC0";
-    char* const environment[] = {locale.data(), zone.data(), nullptr};
+    char* const environment[] = {locale.data(), nullptr};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawnattr_init(&attributes);
     ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    ::posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
+    ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
     ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     sigset_t none;
-    sigset_t usual;
+    sigset_t defaults;
     sigemptyset(&none);
-    sigemptyset(&usual);
-    sigaddset(&usual, SIGCHLD);
-    sigaddset(&usual, SIGPIPE);
-    sigaddset(&usual, SIGTERM);
+    sigemptyset(&defaults);
+    for (const int signal : {SIGCHLD, SIGPIPE, SIGTERM}) { sigaddset(&defaults, signal); }
     ::posix_spawnattr_setsigmask(&attributes, &none);
-    ::posix_spawnattr_setsigdefault(&attributes, &usual);
+    ::posix_spawnattr_setsigdefault(&attributes, &defaults);
     ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    pid_t child = 0;
-    auto* const words = const_cast<char* const*>(arguments.begin()); // posix_spawn changes none of them
-    error = system_error(::posix_spawn(&child, program, &actions, &attributes, words, environment));
+    const int error = ::posix_spawn(&child, program, &actions, &attributes, arguments, environment);
     ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&actions);
+    return system_error(error);
+}
+
+// Returns the output of lsof for these arguments. A status of 1 means that it found nothing, above 1 an error.
+inline std::string run_lsof(const char* select, Milliseconds timeout, std::error_code& error) {
+    const Clock::time_point deadline = deadline_after(timeout);
+    const char* program = nullptr;
+    for (const char* path : {"/usr/bin/lsof", "/usr/sbin/lsof", "/usr/local/bin/lsof", "/usr/local/sbin/lsof",
+                             "/usr/pkg/sbin/lsof", "/bin/lsof", "/sbin/lsof"}) {
+        if (program == nullptr && ::access(path, X_OK) == 0) { program = path; }
+    }
+    Handle output;
+    Handle input;
+    if (program == nullptr || !open_pipe(output, input)) {
+        error = program == nullptr ? std::make_error_code(std::errc::no_such_file_or_directory) : system_error(errno);
+        return "";
+    }
+    const char* const arguments[] = {"lsof", "-nPlw", select, "-FpcuftPTn", nullptr};
+    pid_t child = 0;
+    error =
+        spawn(program, const_cast<char* const*>(arguments), input.descriptor(), child); // which changes none of them
     input = Handle();
     if (error) { return ""; }
     std::string text;
-    constexpr std::size_t most = 16 << 20;
-    error = read_all(output, text, most, deadline);
-    if (error) {
-        ::kill(child, SIGKILL); // ours, and not waited for yet: the pid is its own
-    }
-    // Where SIGCHLD is ignored, or the program's handler was faster, there is no status: the output must do.
+    constexpr std::size_t max_size = 16 << 20;
+    error = read_all(output, text, max_size, deadline);
+    if (error) { ::kill(child, SIGKILL); } // our child, not reaped yet: no other process has its pid
+    // Where SIGCHLD is ignored, or the program's handler was faster, there is no status.
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
     if (!error && (!WIFEXITED(status) || WEXITSTATUS(status) > 1)) {
@@ -2544,305 +3119,116 @@ inline std::string run_tool(std::initializer_list<const char*> paths, std::initi
     return error ? "" : text;
 }
 
-// What a connect to a Unix domain socket says, 0 for yes. It never waits: a full backlog is EAGAIN.
-inline int try_connect(const Endpoint& endpoint) noexcept {
-    // struct sockaddr_un, whose own header brings 200 lines: two bytes, and the path with a zero behind it.
-    ::sockaddr_storage address{};
-    address.ss_family = AF_UNIX;
-    copy_bytes(reinterpret_cast<char*>(&address) + 2, Access::path(endpoint), Access::path_size);
-    constexpr auto size = static_cast<socklen_t>(2 + Access::path_size);
-    const int type = endpoint.transport() == Transport::udp ? SOCK_DGRAM : SOCK_STREAM;
-    const Handle socket(::socket(AF_UNIX, type, 0));
-    const bool good = socket && ::fcntl(socket.descriptor(), F_SETFD, FD_CLOEXEC) == 0 &&
-                      ::fcntl(socket.descriptor(), F_SETFL, O_NONBLOCK) == 0 &&
-                      ::connect(socket.descriptor(), reinterpret_cast<const ::sockaddr*>(&address), size) == 0;
-    return good ? 0 : errno;
-}
-
-// The file at the path of a Unix domain socket that no process seems to have: it is in the way of a bind, whatever it
-// is. A socket that is bound and does not listen yet refuses as a dead one does, so that a refusal alone is no proof.
-inline std::vector<Holder> file_in_the_way(const Endpoint& endpoint, std::error_code& error) {
-    struct ::stat file {};
-    Holder holder;
-    if (::lstat(Access::path(endpoint), &file) != 0) {
-        if (errno != ENOENT && errno != ENOTDIR) { error = system_error(errno); }
-        return {};
-    }
-    const bool is_socket = S_ISSOCK(file.st_mode);
-    const int answer = is_socket ? try_connect(endpoint) : ECONNREFUSED;
-    if (answer == ENOENT) { return {}; }
-    holder.socket = endpoint;
-    if (answer == ECONNREFUSED) {
-        holder.state = State::lingering;
-        holder.name = (is_socket               ? "the socket file "
-                       : S_ISDIR(file.st_mode) ? "the directory "
-                       : S_ISLNK(file.st_mode) ? "the link "
-                                               : "the file ") +
-                      endpoint.path() + (is_socket ? ", which nobody has open," : ", which is no socket,");
-        holder.user = std::to_string(file.st_uid);
-    } else if (answer == EACCES || answer == EPERM) {
-        holder.name = "its socket file may not be opened by us";
-    }
-    std::vector<Holder> holders;
-    holders.push_back(std::move(holder));
-    return holders;
-}
-
-#    if defined(__APPLE__)
-inline const ::timespec& made(const struct ::stat& file) noexcept { return file.st_mtimespec; }
-#    else
-inline const ::timespec& made(const struct ::stat& file) noexcept { return file.st_mtim; }
-#    endif
-
-// A file that is made after another one's death may get its number, but not its time.
-inline bool same_file(const struct ::stat& a, const struct ::stat& b) noexcept {
-    return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_mode == b.st_mode && a.st_uid == b.st_uid &&
-           made(a).tv_sec == made(b).tv_sec && made(a).tv_nsec == made(b).tv_nsec;
-}
-
-// A name cannot be removed on condition that it still leads to a certain file. So the file is moved into a directory
-// of our own, looked at there, and moved back if it is another one, which took the place meanwhile.
-inline void remove_exactly(const char* path, const struct ::stat& file, Eviction& eviction) {
-    std::string directory = std::string(path) + ".XXXXXX";
-    struct ::stat moved {};
-    if (::mkdtemp(directory.data()) == nullptr) {
-        eviction.error = system_error(errno);
-        return;
-    }
-    const std::string aside = directory + "/socket";
-    if (::rename(path, aside.c_str()) != 0 || ::lstat(aside.c_str(), &moved) != 0) {
-        eviction.error = system_error(errno);
-    } else if (const bool same = same_file(file, moved); !same || ::unlink(aside.c_str()) != 0) {
-        if (same) { eviction.error = system_error(errno); }
-        eviction.fate = Fate::survived;
-        if (!move_back(aside.c_str(), path)) {
-            eviction.error = system_error(errno);
-            eviction.reason = "another file took its place, and it is " + aside + " now";
-        }
-    }
-    ::rmdir(directory.c_str());
-}
-
-inline Eviction release(const Endpoint& endpoint, bool may_remove) {
-    Eviction eviction;
-    eviction.fate = Fate::already_gone;
-    struct ::stat file {};
-    if (!Access::is_file(endpoint) || ::lstat(Access::path(endpoint), &file) != 0) { return eviction; }
-    for (const bool again : {false, true}) {
-        // A server of another network namespace is not to be seen between its bind() and its listen().
-        if (again) { pause(Milliseconds(50)); }
-        std::error_code error;
-        const std::vector<Holder> holders = list_holders(endpoint, error);
-        if (!error && holders.empty()) { return eviction; }
-        eviction.fate = Fate::survived;
-        if (error || holders[0].state != State::lingering) { return eviction; }
-        eviction.holder = holders[0];
-    }
-    if (!may_remove) {
-        eviction.fate = Fate::refused;
-        eviction.reason = "ReportOnly removes no file";
-    } else if (S_ISSOCK(file.st_mode)) {
-        eviction.fate = Fate::released;
-        remove_exactly(Access::path(endpoint), file, eviction);
-        if (eviction.error) { eviction.fate = Fate::not_permitted; }
-    } else {
-        eviction.fate = Fate::refused;
-        eviction.reason = "nothing but a socket is ever removed";
-    }
-    return eviction;
-}
-
-#    if !defined(__linux__)
-inline bool move_back(const char* from, const char* to) noexcept {
-    return ::link(from, to) == 0 && ::unlink(from) == 0;
-}
-
-#    endif
-
-inline std::vector<Holder> lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error) {
-    if (Access::is_path(endpoint)) { // whether a path still leads to the socket that had its name, lsof does not tell
+inline std::vector<Socket> Os::list_by_lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error) {
+    if (is_path(endpoint)) { // lsof does not tell whether a path still leads to the socket that had its name
         error = std::make_error_code(std::errc::function_not_supported);
         return {};
     }
-    const std::string select =
-        (endpoint.transport() == Transport::tcp ? "-iTCP:" : "-iUDP:") + std::to_string(endpoint.port());
-    const std::string text = run_tool(
-        {"/usr/bin/lsof", "/usr/sbin/lsof", "/usr/local/bin/lsof", "/usr/local/sbin/lsof", "/bin/lsof", "/sbin/lsof"},
-        {"lsof", "-nPlw", select.c_str(), "-FpcuftPTn", nullptr}, timeout, error);
-    std::vector<Socket> sockets;
-    std::vector<Holder> processes;
-    if (!error && !read_lsof(text, endpoint.transport(), sockets, processes)) {
+    const bool is_tcp = endpoint.transport() == Transport::tcp;
+    const std::string select = (is_tcp ? "-iTCP:" : "-iUDP:") + std::to_string(endpoint.port());
+    const std::string text = run_lsof(select.c_str(), timeout, error);
+    std::vector<Socket> rows;
+    if (!error && !read_lsof(text, endpoint.transport(), rows)) {
         error = std::make_error_code(std::errc::bad_message);
     }
-    if (error) { return {}; }
-    for (Holder& process : processes) {
-        if (Holder known = identify(process.pid); known.start_time != 0) { process = std::move(known); }
+    return error ? std::vector<Socket>() : rows;
+}
+
+inline FileInfo inspect_path(const char* path, std::error_code& error) {
+    FileInfo info;
+    struct ::stat file {};
+    if (::lstat(path, &file) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR) { error = system_error(errno); }
+        return info;
     }
-    return name_holders(endpoint, sockets, processes, true);
+#    if defined(__APPLE__)
+    const ::timespec& modified = file.st_mtimespec;
+#    else
+    const ::timespec& modified = file.st_mtim;
+#    endif
+    info.kind = S_ISSOCK(file.st_mode)  ? FileKind::socket
+                : S_ISDIR(file.st_mode) ? FileKind::directory
+                : S_ISLNK(file.st_mode) ? FileKind::link
+                                        : FileKind::other;
+    info.is_remote = info.kind == FileKind::socket && is_on_network(path);
+    info.user = std::to_string(file.st_uid);
+    // A new file may reuse the number, but not the time.
+    const std::uint64_t identity[] = {
+        static_cast<std::uint64_t>(file.st_dev),     static_cast<std::uint64_t>(file.st_ino),
+        static_cast<std::uint64_t>(file.st_mode),    static_cast<std::uint64_t>(file.st_uid),
+        static_cast<std::uint64_t>(modified.tv_sec), static_cast<std::uint64_t>(modified.tv_nsec)};
+    std::memcpy(info.identity, identity, sizeof identity);
+    return info;
 }
 
-inline BindErrors bind_errors() noexcept { return {EADDRINUSE, -EADDRINUSE, 0}; }
-inline bool can_ask() noexcept { return true; }
-
-inline std::string_view of_the_system(std::uint32_t pid) noexcept {
-    return pid == 1 ? "it is the first process of the system: stop the socket unit or the container instead" : "";
+inline FileInfo Os::inspect_file(const Endpoint& path, std::error_code& error) {
+    return inspect_path(parts_of(path).path, error);
 }
 
-} // namespace detail::os
-
-inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
-    std::uint32_t index = 0;
-    char name[16] = {}; // IF_NAMESIZE
-    if (to_number(scope, index) || scope.empty() || scope.size() >= sizeof name) { return index; }
-    const KeepLastError keep;
-    copy_bytes(name, scope.data(), scope.size());
-    return os::interface_by_name(name);
+inline std::error_code Os::connect_to(const Endpoint& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const char* const text = parts_of(path).path;
+    std::memcpy(address.sun_path, text, (std::min)(sizeof address.sun_path - 1, std::strlen(text)));
+    const Handle socket = open_socket(AF_UNIX, path.transport() == Transport::udp ? SOCK_DGRAM : SOCK_STREAM);
+    const bool good = socket && ::connect(socket.descriptor(), reinterpret_cast<const sockaddr*>(&address),
+                                          static_cast<socklen_t>(sizeof address)) == 0;
+    return good ? std::error_code() : system_error(errno);
 }
+
+// A name cannot be removed on the condition that it leads to a certain file. So the file is moved into a directory of
+// our own and compared there. Another file, which took its place meanwhile, is moved back: operation_canceled.
+inline std::error_code Os::remove_file(const Endpoint& path, const FileInfo& file, std::string& left_at) {
+    const char* const name = parts_of(path).path;
+    std::string directory = std::string(name) + ".XXXXXX";
+    if (::mkdtemp(directory.data()) == nullptr) { return system_error(errno); }
+    const std::string moved = directory + "/socket";
+    std::error_code error;
+    if (::rename(name, moved.c_str()) != 0) {
+        error = system_error(errno);
+    } else {
+        const FileInfo now = inspect_path(moved.c_str(), error);
+        const bool is_same = !error && std::equal(std::begin(now.identity), std::end(now.identity), file.identity);
+        if (is_same && ::unlink(moved.c_str()) != 0) { error = system_error(errno); }
+        if (!is_same && !error) { error = std::make_error_code(std::errc::operation_canceled); }
+        if (error && !move_back(moved.c_str(), name)) {
+            error = system_error(errno);
+            left_at = moved;
+        }
+    }
+    ::rmdir(directory.c_str());
+    return error;
+}
+
+} // namespace detail
 #endif // POSIX
 
 // 15  Linux ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
 namespace detail {
 
-// A row by the numbers that the Linux kernel has for states (include/net/tcp_states.h).
-inline Socket diag_socket(bool v6, const Address& address, std::uint32_t state, std::uint64_t inode, std::uint32_t user,
-                          const Endpoint& wanted, std::uint32_t scope = 0, bool v6_only = false) {
-    constexpr std::uint32_t state_closed = 7; // bound, of TCP (since Linux 6.8) and UDP
+// Makes a row from the numbers that the Linux kernel has for states (include/net/tcp_states.h).
+inline Socket make_linux_row(bool v6, const Address& address, std::uint32_t state, std::uint64_t inode,
+                             std::uint32_t user, const Endpoint& wanted, std::uint32_t scope = 0,
+                             bool v6_only = false) {
+    constexpr std::uint32_t state_close = 7; // bound, of TCP (since Linux 6.8) and UDP
     constexpr std::uint32_t state_listen = 10;
-    Socket socket;
-    socket.local = Access::endpoint(v6, address, wanted.port(), wanted.transport(), scope, v6_only);
-    socket.state = state == state_listen   ? State::listening
-                   : state == state_closed ? State::bound
-                   : inode != 0            ? State::connected
-                                           : State::lingering;
-    socket.inode = inode;
-    if (inode != 0) { socket.user = std::to_string(user); } // else the kernel says 0, of nobody
-    return socket;
+    Socket row;
+    row.local = make_endpoint(v6, address, wanted.port(), wanted.transport(), scope, v6_only);
+    row.state = state == state_listen  ? State::listening
+                : state == state_close ? State::bound
+                : inode != 0           ? State::connected
+                                       : State::lingering;
+    row.inode = inode;
+    if (inode != 0) { row.user = std::to_string(user); } // else the kernel says 0
+    return row;
 }
 
-// The value of an attribute in a row of a dump; empty without one.
-inline std::string_view diag_attribute(std::string_view attributes, std::uint16_t wanted) noexcept {
-    while (attributes.size() >= 4) {
-        const auto size = read_bytes<std::uint16_t>(attributes.data());
-        if (size < 4 || size > attributes.size()) { break; }
-        if (read_bytes<std::uint16_t>(attributes.data() + 2) == wanted) { return attributes.substr(4, size - 4U); }
-        attributes.remove_prefix((std::min)(attributes.size(), (size + 3U) & ~std::size_t{3}));
-    }
-    return {};
-}
-
-// A row of a dump of internet sockets (struct inet_diag_msg), 72 bytes and attributes.
-inline Socket inet_row(const unsigned char* row, std::string_view attributes, const Endpoint& wanted) {
-    constexpr unsigned char family_v6 = 10;
-    constexpr std::uint16_t attribute_v6_only = 11;
-    const bool v6 = row[0] == family_v6;
-    const std::string_view v6_only = diag_attribute(attributes, attribute_v6_only);
-    Address address = v4_any;
-    copy_bytes(address.bytes + (v6 ? 0 : 12), row + 8, v6 ? 16 : 4);
-    return diag_socket(v6, address, row[1], read_bytes<std::uint32_t>(row + 68), read_bytes<std::uint32_t>(row + 64),
-                       wanted, read_bytes<std::uint32_t>(row + 40), !v6_only.empty() && v6_only[0] != '\0');
-}
-
-// A row of a dump of Unix domain sockets (struct unix_diag_msg), 16 bytes and attributes: its name as it was bound, an
-// abstract one with a zero before it, a path with one behind it.
-inline Socket unix_row(const unsigned char* row, std::string_view attributes) {
-    constexpr unsigned char type_datagram = 2;
-    constexpr unsigned char state_established = 1;
-    constexpr unsigned char state_listen = 10;
-    const std::string_view file = diag_attribute(attributes, 1);
-    const std::string_view user = diag_attribute(attributes, 7);
-    std::string name(diag_attribute(attributes, 0));
-    if (!name.empty() && name[0] == '\0') {
-        name[0] = '@';
-    } else if (!name.empty() && name.back() == '\0') {
-        name.pop_back();
-    }
-    Socket socket;
-    const bool datagram = row[1] == type_datagram;
-    socket.local = Access::path(name, datagram ? Transport::udp : Transport::tcp);
-    socket.state = row[2] == state_listen                     ? State::listening
-                   : row[2] == state_established && !datagram ? State::connected
-                                                              : State::bound;
-    socket.inode = read_bytes<std::uint32_t>(row + 4);
-    if (file.size() == 8) {
-        socket.file = read_bytes<std::uint32_t>(file.data());
-        socket.device = read_bytes<std::uint32_t>(file.data() + 4);
-    }
-    if (user.size() == 4) { socket.user = std::to_string(read_bytes<std::uint32_t>(user.data())); }
-    return socket;
-}
-
-// Of the sockets with a name, those behind a file. It is known by its number, never by its name, which may be another
-// file's by now. Where a file system shows another device than it has inside (btrfs, overlayfs), or where the number
-// has more than the 32 bits that are shown, a socket may be the one or not: it is nobody's to end, its file nobody's to
-// remove.
-inline void keep_with_file(const Endpoint& wanted, std::uint32_t device, std::uint64_t number,
-                           std::vector<Socket>& sockets) {
-    keep_if(sockets, [&](Socket& socket) {
-        const bool named = conflicts(wanted, socket.local);
-        const bool same_device = socket.device == device;
-        if (same_device ? socket.file != static_cast<std::uint32_t>(number) : !named) { return false; }
-        if (!same_device || (number > UINT32_MAX && !named)) {
-            socket.inode = 0;
-            socket.state = State::bound;
-        }
-        socket.local = Access::path(Access::path(wanted), socket.local.transport());
-        return true;
-    });
-}
-
-// A reply to a NETLINK_SOCK_DIAG dump: rows are appended for the port and transport of `wanted`, or all that have a
-// name where it is a path. True if more is to come. The layout is that of <linux/netlink.h>, <linux/inet_diag.h> and
-// <linux/unix_diag.h> (a test compares every offset). A dump that fails says so inside NLMSG_DONE, not by NLMSG_ERROR
-// (netlink_dump_done in net/netlink/af_netlink.c).
-inline bool read_diag(const unsigned char* bytes, std::size_t size, const Endpoint& wanted,
-                      std::vector<Socket>& sockets, std::error_code& error) {
-    constexpr std::size_t header = 16;
-    constexpr std::uint16_t message_error = 2;
-    constexpr std::uint16_t message_done = 3;
-    constexpr std::uint16_t message_row = 20;
-    const std::size_t fixed = Access::is_path(wanted) ? 16 : 72;
-    while (size != 0) {
-        const std::size_t length = size < header ? 0 : read_bytes<std::uint32_t>(bytes);
-        const std::uint16_t type = length < header ? std::uint16_t{0} : read_bytes<std::uint16_t>(bytes + 4);
-        if (length < header || length > size || (type == message_row && length < header + fixed)) {
-            error = std::make_error_code(std::errc::bad_message);
-            return false;
-        }
-        const unsigned char* const body = bytes + header;
-        if (type == message_error || type == message_done) {
-            const int code = length < header + 4 ? 0 : read_bytes<std::int32_t>(body);
-            if (code < 0) { error.assign(code < -4095 ? EPROTO : -code, std::system_category()); } // MAX_ERRNO
-            return false;
-        }
-        if (type == message_row) {
-            const std::string_view attributes(reinterpret_cast<const char*>(body + fixed), length - header - fixed);
-            if (Access::is_path(wanted)) {
-                sockets.push_back(unix_row(body, attributes));
-                if (!Access::is_path(sockets.back().local)) { sockets.pop_back(); } // without a name
-            } else if (body[4] * 256U + body[5] == wanted.port()) {
-                sockets.push_back(inet_row(body, attributes, wanted));
-            }
-        }
-        const std::size_t step = (std::min)(size, (length + 3U) & ~std::size_t{3});
-        bytes += step;
-        size -= step;
-    }
-    return true;
-}
-
-// The number in a link of /proc/PID/fd, "socket:[4242]"; 0 if it is another kind of descriptor.
-inline std::uint64_t socket_inode(std::string_view link) noexcept {
-    std::uint64_t inode = 0;
-    return take(link, "socket:[") && take_number(link, inode) && link == "]" ? inode : 0;
-}
-
-// A table of /proc/net (tcp, tcp6, udp, udp6; man 5 proc_pid_net), the second source where there is no
-// NETLINK_SOCK_DIAG: a seccomp filter, WSL 1, gVisor. It shows no TCP socket that is bound without listening, and not
-// whether a "::" leaves IPv4 alone. Appends the rows of the port whose state is in `states`, bits as in a dump. False
-// if it is no such table.
+// A table of /proc/net (tcp, tcp6, udp, udp6; man 5 proc_pid_net), the second source where NETLINK_SOCK_DIAG is
+// missing: a seccomp filter, WSL 1, gVisor. It shows neither bound TCP sockets that do not listen nor IPV6_V6ONLY.
+// Appends the rows of the port whose state is in `states`, bits as in a dump. False if the text is no such table.
 inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::uint32_t states,
-                          std::vector<Socket>& sockets) {
+                          std::vector<Socket>& rows) {
     if (text.find("local_address") == std::string_view::npos) { return false; }
     while (!text.empty()) {
         std::string_view line = take_line(text);
@@ -2860,47 +3246,60 @@ inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::ui
             std::string_view digits = columns[1].substr(0, 8);
             columns[1].remove_prefix(8);
             good = take_number(digits, word, 16) && digits.empty();
-            copy_bytes(address.bytes + at, &word, sizeof word);
+            std::memcpy(address.bytes + at, &word, sizeof word);
         }
         good = good && take(columns[1], ":") && take_number(columns[1], port, 16) &&
                take_number(columns[3], state, 16) && to_number(columns[7], user) && to_number(columns[9], inode) &&
                state < 32;
         if (good && port == wanted.port() && (states >> state & 1) != 0) {
-            Socket socket = diag_socket(v6, address, state, inode, user, wanted);
-            socket.v6_only_unknown = v6 && address == Address{};
-            sockets.push_back(std::move(socket));
+            Socket row = make_linux_row(v6, address, state, inode, user, wanted);
+            row.v6_only_unknown = v6 && address == v6_any;
+            rows.push_back(std::move(row));
         }
     }
     return true;
 }
 
-// What /proc/PID/stat says (man 5 proc_pid_stat).
+// The number in a link of /proc/PID/fd, "socket:[4242]"; 0 for another kind of descriptor.
+inline std::uint64_t socket_inode(std::string_view link) noexcept {
+    std::uint64_t inode = 0;
+    return take(link, "socket:[") && take_number(link, inode) && link == "]" ? inode : 0;
+}
+
+// /proc/PID/stat (man 5 proc_pid_stat).
 struct ProcessStat {
+    std::string name;
     char state = '?';
     std::uint32_t parent = 0;
-    bool terminal = false;
+    std::uint32_t group = 0;
+    std::uint32_t session = 0;
+    bool has_terminal = false;
+    bool is_exiting = false; // this thread
     std::uint32_t threads = 0;
-    std::uint64_t start_time = 0; // clock ticks since boot; 0 if the text is not understood
+    std::uint64_t start_time = 0; // clock ticks since boot; 0: the text is not understood
 };
 
 inline ProcessStat read_stat(std::string_view text) {
+    constexpr std::uint32_t exiting = 4; // PF_EXITING, include/linux/sched.h
     ProcessStat stat;
-    // The name may hold anything, a ')' too: the last one ends it.
-    std::size_t at = text.rfind(") ");
+    const std::size_t open = text.find('(');
+    std::size_t at = text.rfind(") "); // the name may contain anything, a ')' too: the last one ends it
+    if (at != std::string_view::npos && open < at) { stat.name = std::string(text.substr(open + 1, at - open - 1)); }
     for (int field = 3; at != std::string_view::npos && field <= 22; ++field) {
         text.remove_prefix(at + (field == 3 ? 2 : 1));
         at = text.find(' ');
         std::string_view value = text.substr(0, at);
-        if (field == 3) {
-            stat.state = value.empty() ? '?' : value[0];
-        } else if (field == 4) {
-            take_number(value, stat.parent);
-        } else if (field == 7) {
-            stat.terminal = value != "0";
-        } else if (field == 20) {
-            take_number(value, stat.threads);
-        } else if (field == 22) {
-            take_number(value, stat.start_time);
+        std::uint32_t flags = 0;
+        switch (field) {
+        case 3: stat.state = value.empty() ? '?' : value[0]; break;
+        case 4: take_number(value, stat.parent); break;
+        case 5: take_number(value, stat.group); break;
+        case 6: take_number(value, stat.session); break;
+        case 7: stat.has_terminal = value != "0"; break;
+        case 9: stat.is_exiting = take_number(value, flags) && (flags & exiting) != 0; break;
+        case 20: take_number(value, stat.threads); break;
+        case 22: take_number(value, stat.start_time); break;
+        default: break;
         }
     }
     return stat;
@@ -2928,8 +3327,8 @@ inline Numbers status_numbers(std::string_view text, std::string_view key) {
     return numbers;
 }
 
-// The system service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it; empty for a process
-// of a person's session.
+// Returns the system service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it; an empty
+// text for a process of a person's session.
 inline std::string read_cgroup(std::string_view text) {
     while (!text.empty()) {
         std::string_view line = take_line(text);
@@ -2939,11 +3338,11 @@ inline std::string read_cgroup(std::string_view text) {
         for (std::size_t at = 0; at < path.size();) {
             const std::size_t end = (std::min)(path.size(), path.find('/', at + 1));
             const std::string_view name = path.substr(at + 1, end - at - 1);
-            const bool container = parent == "docker" || name.substr(0, 8) == "kubepods" ||
-                                   (ends_with(name, ".scope") &&
-                                    (name.substr(0, 7) == "docker-" || name.substr(0, 7) == "libpod-" ||
-                                     name.substr(0, 5) == "crio-" || name.substr(0, 15) == "cri-containerd-"));
-            if (container || parent.substr(0, 8) == "kubepods" ||
+            const bool is_container = parent == "docker" || name.substr(0, 8) == "kubepods" ||
+                                      (ends_with(name, ".scope") &&
+                                       (name.substr(0, 7) == "docker-" || name.substr(0, 7) == "libpod-" ||
+                                        name.substr(0, 5) == "crio-" || name.substr(0, 15) == "cri-containerd-"));
+            if (is_container || parent.substr(0, 8) == "kubepods" ||
                 (ends_with(name, ".service") && path.substr(0, at).find("/system.slice") != std::string_view::npos)) {
                 found = path.substr(0, end);
             }
@@ -2955,44 +3354,74 @@ inline std::string read_cgroup(std::string_view text) {
     return "";
 }
 
+// Of the sockets with a name, keeps those bound to this file. It is known by its number: the name may be another file's
+// now. Where a file system shows another device than it has inside (btrfs, overlayfs), or where the number has more
+// than the 32 bits that are shown, a socket may be the one or not: it is kept without its owner.
+inline void select_same_file(const Endpoint& wanted, std::uint32_t device, std::uint64_t number,
+                             std::vector<Socket>& rows) {
+    remove_if(rows, [&](const Socket& row) {
+        return row.file_device == device ? row.file_number != static_cast<std::uint32_t>(number)
+                                         : !conflicts(wanted, row.local);
+    });
+    for (Socket& row : rows) {
+        if (row.file_device != device || (number > UINT32_MAX && !conflicts(wanted, row.local))) {
+            row.inode = 0;
+            row.state = State::bound;
+        }
+        row.local = make_path(parts_of(wanted).path, row.local.transport());
+    }
+}
+
 } // namespace detail
 
 #if defined(__linux__)
-namespace detail::os {
+namespace detail {
 
-// Nanoseconds since boot, the clock of /proc/PID/stat: time that the machine slept counts.
-inline std::uint64_t now() noexcept {
+inline constexpr Os::Traits Os::traits{EADDRINUSE,
+                                       -EADDRINUSE,
+                                       0,
+                                       true,
+                                       true,
+                                       false,
+                                       true,
+                                       " Look as root: ss -tulnp 'sport = :PORT'",
+                                       " Wait, or set SO_REUSEADDR before bind, in the old and in the new server.",
+                                       ""};
+
+// Nanoseconds since boot, the clock of /proc/PID/stat: it includes the time that the machine slept.
+inline std::uint64_t Os::now() noexcept {
     timespec time{};
     ::clock_gettime(CLOCK_BOOTTIME, &time);
     return static_cast<std::uint64_t>(time.tv_sec) * 1000000000 + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-inline bool exact_first() noexcept { return false; }
-
-inline std::string_view advice(Obstacle obstacle) noexcept {
-    return obstacle == Obstacle::invisible_holder ? " Look as root: ss -tulnp 'sport = :PORT'."
-           : obstacle == Obstacle::lingering_connections
-               ? " Wait, or set SO_REUSEADDR before bind, in the old and in the new server."
-               : "";
-}
-
-inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept {
-    // A start time is cut to whole ticks, 10 ms as a rule: within the tick nobody can tell.
+// A start time is cut to whole ticks, usually 10 ms: within the tick the order is unknown.
+inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexcept {
     const auto tick = 1000000000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
     return holder.start_time > moment / tick;
 }
 
-// Calls visit(name) for each number in a directory of /proc; false from it ends the walk.
-template <class Visit> int each_number(const Handle& directory, Visit visit) {
-    constexpr std::size_t name_offset = 19; // struct linux_dirent64, man 2 getdents
-    alignas(8) unsigned char buffer[16384];
+inline bool Os::is_privileged() noexcept { return ::geteuid() == 0; }
+
+// struct linux_dirent64, which no header declares (man 2 getdents). readdir() costs 20 % of the walk.
+struct DirectoryEntry {
+    std::uint64_t number;
+    std::int64_t offset;
+    std::uint16_t size;
+    unsigned char type;
+    char name[1];
+};
+
+// Calls visit(name) for each number in a directory of /proc; false from it ends the walk. Returns an error number.
+template <class Visit> int for_each_number(const Handle& directory, Visit visit) {
+    std::string buffer(32768, '\0');
     for (;;) {
-        const long size = ::syscall(SYS_getdents64, directory.descriptor(), buffer, sizeof buffer);
+        const long size = ::syscall(SYS_getdents64, directory.descriptor(), buffer.data(), buffer.size());
         if (size <= 0) { return size < 0 ? errno : 0; }
         for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
-            const char* const name = reinterpret_cast<const char*>(&buffer[at + name_offset]);
+            const char* const name = &buffer[at + offsetof(DirectoryEntry, name)];
             if (*name >= '0' && *name <= '9' && !visit(name)) { return 0; }
-            at += read_bytes<std::uint16_t>(&buffer[at + 16]);
+            at += read_bytes<std::uint16_t>(&buffer[at + offsetof(DirectoryEntry, size)]);
         }
     }
 }
@@ -3002,17 +3431,20 @@ inline Handle open_directory(int at, const char* path) noexcept {
 }
 
 inline std::string read_link(int at, const char* path) {
-    char target[4096]; // PATH_MAX
-    const ssize_t size = ::readlinkat(at, path, target, sizeof target);
-    return std::string(target, size < 0 ? 0 : static_cast<std::size_t>(size));
+    std::string target(4096, '\0'); // PATH_MAX
+    const ssize_t size = ::readlinkat(at, path, target.data(), target.size());
+    target.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+    return target;
 }
 
-inline std::string read_file(int at, const char* path, std::size_t most = 1 << 20) {
+// Returns the text of a file, up to `max_size`. After an error errno tells why.
+inline std::string read_file(int at, const char* path, std::size_t max_size = 1 << 20) {
     std::string text;
+    errno = 0;
     const Handle file(::openat(at, path, O_RDONLY | O_CLOEXEC));
     char buffer[4096];
-    while (file && text.size() < most) {
-        const ssize_t size = ::read(file.descriptor(), buffer, (std::min)(sizeof buffer, most - text.size()));
+    while (file && text.size() < max_size) {
+        const ssize_t size = ::read(file.descriptor(), buffer, (std::min)(sizeof buffer, max_size - text.size()));
         if (size <= 0) { break; }
         text.append(buffer, static_cast<std::size_t>(size));
     }
@@ -3023,378 +3455,522 @@ inline std::string proc_path(std::uint32_t pid, const char* rest) {
     return "/proc/" + std::to_string(pid) + '/' + rest;
 }
 
-inline ProcessStat stat_of(std::uint32_t pid) { return read_stat(read_file(AT_FDCWD, proc_path(pid, "stat").c_str())); }
-
-// For facts that must not be missed: sets the error where it is ours that the text is empty.
-inline std::string read_proc(std::uint32_t pid, const char* name, std::error_code& error) {
-    errno = 0;
-    std::string text = read_file(AT_FDCWD, proc_path(pid, name).c_str());
-    if (text.empty() && out_of_resources(errno)) { error = system_error(errno); }
+// Returns the text of a file of a process. Sets `error` if it could not be read; no error if the process is gone.
+inline std::string read_proc(int directory, const char* name, std::error_code& error, std::size_t max_size = 1 << 20) {
+    std::string text = read_file(directory, name, max_size);
+    if (text.empty() && errno != 0 && !is_no_process(errno)) { error = system_error(errno); }
     return text;
 }
 
-inline std::uint32_t parent(std::uint32_t pid, std::error_code& error) {
-    return read_stat(read_proc(pid, "stat", error)).parent;
-}
-inline bool on_terminal(std::uint32_t pid, std::error_code& error) {
-    return read_stat(read_proc(pid, "stat", error)).terminal;
-}
-inline std::string service(std::uint32_t pid, std::error_code& error) {
-    return read_cgroup(read_proc(pid, "cgroup", error));
+inline std::uint32_t Os::parent(std::uint32_t pid, std::error_code& error) {
+    std::error_code answer;
+    const std::uint32_t found = read_stat(read_proc(AT_FDCWD, proc_path(pid, "stat").c_str(), answer)).parent;
+    const bool is_hidden = answer == std::errc::operation_not_permitted || answer == std::errc::permission_denied;
+    if (answer && !is_hidden) { error = answer; }
+    return found;
 }
 
-// Its own number in a namespace below ours is shown after the one that we know (man 7 pid_namespaces).
-inline bool isolated(std::uint32_t pid, std::error_code& error) {
-    return status_numbers(read_proc(pid, "status", error), "NSpid").count > 1;
+inline std::uint32_t Os::debugger(std::error_code& error) {
+    return status_numbers(read_proc(AT_FDCWD, "/proc/self/status", error), "TracerPid").first[0];
 }
 
-inline std::uint32_t tracer(std::error_code& error) {
-    const auto numbers = status_numbers(read_proc(self(), "status", error), "TracerPid");
-    return numbers.first[0];
+inline std::string Os::arguments(std::uint32_t pid, std::error_code& error) {
+    constexpr std::size_t max_size = 4 << 20; // beyond the kernel's limit for arguments (man 2 execve)
+    std::string text = read_proc(AT_FDCWD, proc_path(pid, "cmdline").c_str(), error, max_size);
+    if (text.size() >= max_size) { error = std::make_error_code(std::errc::argument_list_too_long); }
+    return text;
 }
 
-// All through one descriptor of /proc/PID, so all of one process: after its death every read fails.
-inline Holder identify(std::uint32_t pid, const Handle& directory) {
-    Holder holder;
-    const int at = directory.descriptor();
-    if (directory) {
-        const std::string stat = read_file(at, "stat");
-        holder.pid = pid;
-        holder.start_time = read_stat(stat).start_time;
-        const std::size_t open = stat.find('(');
-        const std::size_t close = stat.rfind(')');
-        if (open < close && close != std::string::npos) { holder.name = stat.substr(open + 1, close - open - 1); }
-        holder.executable = read_link(at, "exe");
-        constexpr std::size_t most = 4096;
-        holder.command_line = read_file(at, "cmdline", most);
-        while (!holder.command_line.empty() && holder.command_line.back() == '\0') { holder.command_line.pop_back(); }
-        for (char& c : holder.command_line) { c = c == '\0' ? ' ' : c; }
-        const auto users = status_numbers(read_file(at, "status"), "Uid");
-        holder.user = users.count < 2 ? "" : std::to_string(users.first[1]);
+inline std::vector<std::uint32_t> Os::children(std::uint32_t pid, std::error_code& error) {
+    std::vector<std::uint32_t> found;
+    const Handle proc = open_directory(AT_FDCWD, "/proc");
+    const int failure = for_each_number(proc, [&](const char* name) {
+        std::uint32_t other = 0;
+        std::string_view digits = name;
+        if (take_number(digits, other) && parent(other, error) == pid) { found.push_back(other); }
+        return true;
+    });
+    if (failure != 0) { error = system_error(failure); }
+    return found;
+}
+
+// Calls visit(directory, stat) for each thread of a process until visit returns false.
+template <class Visit> void for_each_thread(int process, std::error_code& error, Visit visit) {
+    const Handle tasks = open_directory(process, "task");
+    if (!tasks) { return; }
+    for_each_number(tasks, [&](const char* name) {
+        const Handle thread = open_directory(tasks.descriptor(), name);
+        const std::string text = read_proc(thread.descriptor(), "stat", error);
+        return !thread || text.empty() || visit(thread.descriptor(), read_stat(text));
+    });
+}
+
+// The start of a user map that maps all users (man 7 user_namespaces): only then no user is unmapped.
+inline bool maps_all_users(std::error_code& error) {
+    const auto map = status_numbers(':' + read_proc(AT_FDCWD, "/proc/self/uid_map", error), "");
+    return map.count == 3 && map.first[2] == UINT32_MAX;
+}
+
+// Reads the file, the path and the arguments of a program from the directory of a process or of a thread.
+inline void inspect_program(int directory, ProcessInfo& info) {
+    Holder& holder = info.holder;
+    struct ::stat file {};
+    errno = 0;
+    holder.executable = read_link(directory, "exe");
+    if (holder.executable.empty() && !is_no_process(errno)) { info.error = system_error(errno); }
+    if (::fstatat(directory, "exe", &file, 0) == 0) {
+        info.executable_file = {static_cast<std::uint64_t>(file.st_dev), static_cast<std::uint64_t>(file.st_ino)};
     }
-    return holder;
+    constexpr std::size_t max_size = 4096;
+    holder.command_line = read_proc(directory, "cmdline", info.error, max_size);
+    while (!holder.command_line.empty() && holder.command_line.back() == '\0') { holder.command_line.pop_back(); }
+    std::replace(holder.command_line.begin(), holder.command_line.end(), '\0', ' ');
 }
 
-inline Holder identify(std::uint32_t pid) {
-    return identify(pid, open_directory(AT_FDCWD, proc_path(pid, "").c_str()));
+// Reads all facts through one descriptor of /proc/PID, so all of one process: after its exit every read fails.
+inline ProcessInfo Os::inspect(std::uint32_t pid) {
+    ProcessInfo info;
+    const Handle directory = open_directory(AT_FDCWD, proc_path(pid, "").c_str());
+    const int at = directory.descriptor();
+    if (!directory) {
+        const bool exists = is_no_process(errno) && pid != 0 && pid <= INT32_MAX &&
+                            (::kill(static_cast<pid_t>(pid), 0) == 0 || errno == EPERM);
+        if (exists) { errno = EACCES; } // hidden: hidepid, man 5 proc
+        if (!is_no_process(errno)) { info.error = system_error(errno); }
+    }
+    const std::string text = directory ? read_proc(at, "stat", info.error) : "";
+    const ProcessStat stat = read_stat(text);
+    info.is_dead =
+        !info.error && (stat.start_time == 0 || ((stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1));
+    if (info.is_dead || info.error) { return info; }
+    info.holder.pid = pid;
+    info.holder.start_time = stat.start_time;
+    info.holder.name = stat.name;
+    info.parent = stat.parent;
+    info.group = stat.group;
+    info.session = stat.session;
+    info.has_terminal = stat.has_terminal;
+    info.is_stopped = stat.state == 'T';
+    info.is_exiting = stat.is_exiting;
+    const std::string status = read_proc(at, "status", info.error);
+    const Numbers users = status_numbers(status, "Uid");
+    constexpr std::uint32_t overflow_user = 65534; // shown for each unmapped user
+    for (std::size_t i = 0; i < std::size(info.users) && i < users.count; ++i) {
+        info.users[i] = std::to_string(users.first[i]);
+        info.has_unmapped_user =
+            info.has_unmapped_user || (users.first[i] == overflow_user && !maps_all_users(info.error));
+    }
+    info.holder.user = info.users[1];
+    info.in_foreign_namespace = status_numbers(status, "NSpid").count > 1;      // its number in a namespace below ours
+    info.is_dumping_core = status_numbers(status, "CoreDumping").first[0] != 0; // since Linux 4.15
+    info.service = read_cgroup(read_proc(at, "cgroup", info.error));
+    if (!stat.is_exiting) {
+        inspect_program(at, info);
+    } else { // the first thread has exited: the others may be running
+        for_each_thread(at, info.error, [&](int thread, const ProcessStat& other) {
+            info.is_exiting = other.is_exiting;
+            if (!other.is_exiting) { inspect_program(thread, info); }
+            return other.is_exiting;
+        });
+    }
+    return info;
 }
 
-inline bool same_user(std::uint32_t pid) {
-    const auto users = status_numbers(read_file(AT_FDCWD, proc_path(pid, "status").c_str()), "Uid");
-    bool same = users.count == 4;
-    for (std::size_t i = 0; i < 3 && same; ++i) { same = users.first[i] == ::geteuid(); }
-    // A user that this namespace does not know is shown as the overflow user, and so may be anybody (man 7
-    // user_namespaces). Only the first namespace maps all.
-    constexpr std::uint32_t overflow = 65534;
-    const auto map = status_numbers(':' + read_file(AT_FDCWD, "/proc/self/uid_map"), "");
-    return same && (users.first[0] != overflow || (map.count == 3 && map.first[2] == UINT32_MAX));
-}
-
-inline bool same_executable(std::uint32_t pid) {
-    const std::string path = proc_path(pid, "exe");
-    struct ::stat ours {};
-    struct ::stat theirs {};
-    if (::stat("/proc/self/exe", &ours) != 0 || ::stat(path.c_str(), &theirs) != 0) { return false; }
-    if (ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino) { return true; }
-    const std::string our_path = read_link(AT_FDCWD, "/proc/self/exe");
-    const std::string their_path = read_link(AT_FDCWD, path.c_str());
-    return their_path == our_path + std::string(deleted_mark) && same_user(pid);
-}
-
-inline bool same_command_line(std::uint32_t pid) {
-    constexpr std::size_t most = 4 << 20; // beyond the kernel's limit for arguments (man 2 execve)
-    const std::string ours = read_file(AT_FDCWD, "/proc/self/cmdline", most);
-    return !ours.empty() && ours.size() < most && ours == read_file(AT_FDCWD, proc_path(pid, "cmdline").c_str(), most);
-}
-
-inline PortRange ephemeral_ports() {
+inline PortRange Os::ephemeral_ports() {
     PortRange range;
-    const auto numbers = status_numbers(':' + read_file(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range"), "");
+    std::error_code error;
+    const auto numbers = status_numbers(':' + read_proc(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range", error), "");
     if (numbers.count == 2 && numbers.first[0] <= numbers.first[1] && numbers.first[1] <= 65535) {
         range = {static_cast<std::uint16_t>(numbers.first[0]), static_cast<std::uint16_t>(numbers.first[1])};
     }
     return range;
 }
 
-// The states of a dump are bits. Asked for anything but listening sockets, the kernel walks its whole table of
-// connections (inet_diag_dump_icsk in net/ipv4/inet_diag.c): 0.06 ms against 0.6 ms idle, and 20 ms with 50,000 of
-// them.
-inline constexpr std::uint32_t diag_listening = 1U << 10;
-inline constexpr std::uint32_t diag_unconnected_udp = 1U << 7;
-inline constexpr std::uint32_t diag_bound = 1U << 13; // since Linux 6.8, ignored before
-inline constexpr std::uint32_t diag_all = 0xffff;
+// The states of a dump are bits. Asked for other than listening sockets, the kernel walks its whole table of
+// connections (inet_diag_dump_icsk in net/ipv4/inet_diag.c): 0.6 ms instead of 0.06 ms idle, 20 ms with 50,000
+// connections.
+inline constexpr std::uint32_t dump_listening = 1U << 10;
+inline constexpr std::uint32_t dump_unconnected_udp = 1U << 7;
+inline constexpr std::uint32_t dump_bound = 1U << 13; // since Linux 6.8, ignored before
+inline constexpr std::uint32_t dump_all = 0xffff;
 
-inline bool shows_bound_sockets() noexcept {
-    char system[6][65] = {}; // struct new_utsname (linux/utsname.h): its release is the third
-    std::string_view release = ::syscall(SYS_uname, system) == 0 ? system[2] : "";
-    unsigned major = 0;
-    unsigned minor = 0;
-    return take_number(release, major) && take(release, ".") && take_number(release, minor) &&
-           (major > 6 || (major == 6 && minor >= 8));
+inline std::uint32_t states_of(const Endpoint& endpoint, Which which) noexcept {
+    if (which == Which::all || is_path(endpoint)) { return dump_all; }
+    if (endpoint.transport() == Transport::udp) { return dump_unconnected_udp; }
+    return which == Which::listening ? dump_listening : dump_bound;
 }
 
-// Asks NETLINK_SOCK_DIAG for sockets of a family: struct nlmsghdr, and struct inet_diag_req_v2 or struct unix_diag_req.
-inline std::error_code ask_diag(const Handle& netlink, const Endpoint& wanted, unsigned char family,
-                                std::uint32_t states, std::vector<Socket>& sockets) {
-    const bool is_path = Access::is_path(wanted);
-    alignas(4) unsigned char request[72] = {};
-    const auto put = [&](std::size_t at, std::uint32_t value) { copy_bytes(&request[at], &value, sizeof value); };
-    const std::uint32_t size = is_path ? 40 : sizeof request;
-    put(0, size);
-    constexpr std::uint16_t type[2] = {20, 0x301}; // SOCK_DIAG_BY_FAMILY with NLM_F_REQUEST and NLM_F_DUMP
-    copy_bytes(&request[4], type, sizeof type);
-    request[16] = family;
-    request[17] = is_path ? 0 : wanted.transport() == Transport::tcp ? 6 : 17; // IPPROTO_TCP, IPPROTO_UDP
-    put(20, states);
-    request[24] = static_cast<unsigned char>(wanted.port() >> 8);
-    request[25] = static_cast<unsigned char>(wanted.port() & 255);
-    if (is_path) { put(28, 0x43); } // UDIAG_SHOW_NAME, UDIAG_SHOW_VFS, UDIAG_SHOW_UID
-    if (!netlink || ::send(netlink.descriptor(), request, size, 0) < 0) { return system_error(errno); }
-    std::error_code error;
-    alignas(8) unsigned char reply[32768]; // no dump message is larger
-    for (bool more = true; more;) {
-        const ssize_t length = ::recv(netlink.descriptor(), reply, sizeof reply, MSG_TRUNC);
-        if (length < 0 && errno == EINTR) { continue; }
-        if (length <= 0 || static_cast<std::size_t>(length) > sizeof reply) {
-            return length < 0 ? system_error(errno == EAGAIN ? ETIMEDOUT : errno)
-                              : std::make_error_code(std::errc::bad_message);
+// Returns the value of an attribute in a row of a dump; an empty text without one.
+inline std::string_view find_attribute(std::string_view attributes, int type) noexcept {
+    while (attributes.size() >= sizeof(nlattr)) {
+        const auto head = read_bytes<nlattr>(attributes.data());
+        if (head.nla_len < sizeof head || head.nla_len > attributes.size()) { break; }
+        if (head.nla_type == type) { return attributes.substr(sizeof head, head.nla_len - sizeof head); }
+        attributes.remove_prefix((std::min)(attributes.size(), (head.nla_len + 3U) & ~std::size_t{3}));
+    }
+    return {};
+}
+
+inline std::uint16_t in_host_order(std::uint16_t number) noexcept {
+    unsigned char bytes[2];
+    std::memcpy(bytes, &number, sizeof bytes);
+    return static_cast<std::uint16_t>(bytes[0] * 256U + bytes[1]);
+}
+
+// A row of a dump of internet sockets: the message, then attributes.
+inline Socket read_inet_row(const inet_diag_msg& message, std::string_view attributes, const Endpoint& wanted) {
+    const bool v6 = message.idiag_family == AF_INET6;
+    const std::string_view v6_only = find_attribute(attributes, INET_DIAG_SKV6ONLY);
+    Address address = v4_any;
+    std::memcpy(address.bytes + (v6 ? 0 : 12), message.id.idiag_src, v6 ? 16 : 4);
+    return make_linux_row(v6, address, message.idiag_state, message.idiag_inode, message.idiag_uid, wanted,
+                          message.id.idiag_if, !v6_only.empty() && v6_only[0] != '\0');
+}
+
+// A row of a dump of Unix domain sockets. The name is as it was bound: an abstract one with a zero in front, a path
+// with one behind it.
+inline Socket read_unix_row(const unix_diag_msg& message, std::string_view attributes) {
+    constexpr unsigned char state_established = 1; // include/net/tcp_states.h
+    constexpr unsigned char state_listen = 10;
+    constexpr int attribute_user = 7; // UNIX_DIAG_UID, since Linux 5.3
+    const std::string_view file = find_attribute(attributes, UNIX_DIAG_VFS);
+    const std::string_view user = find_attribute(attributes, attribute_user);
+    std::string name(find_attribute(attributes, UNIX_DIAG_NAME));
+    if (!name.empty() && name[0] == '\0') {
+        name[0] = '@';
+    } else if (!name.empty() && name.back() == '\0') {
+        name.pop_back();
+    }
+    Socket row;
+    const bool is_datagram = message.udiag_type == SOCK_DGRAM;
+    row.local = make_path(name, is_datagram ? Transport::udp : Transport::tcp);
+    row.state = message.udiag_state == state_listen                        ? State::listening
+                : message.udiag_state == state_established && !is_datagram ? State::connected
+                                                                           : State::bound;
+    row.inode = message.udiag_ino;
+    if (file.size() == sizeof(unix_diag_vfs)) {
+        const auto vfs = read_bytes<unix_diag_vfs>(file.data());
+        row.file_number = vfs.udiag_vfs_ino;
+        row.file_device = vfs.udiag_vfs_dev;
+    }
+    if (user.size() == sizeof(std::uint32_t)) { row.user = std::to_string(read_bytes<std::uint32_t>(user.data())); }
+    return row;
+}
+
+// Reads a reply to a dump (man 7 netlink, man 7 sock_diag): appends the rows of the port and transport of `wanted`, or,
+// if that is a path, all rows with a name. True if more is to come. A dump that fails says so inside NLMSG_DONE, not by
+// NLMSG_ERROR (netlink_dump_done in net/netlink/af_netlink.c).
+inline bool read_dump(std::string_view bytes, const Endpoint& wanted, std::vector<Socket>& rows,
+                      std::error_code& error) {
+    const std::size_t row_size = is_path(wanted) ? sizeof(unix_diag_msg) : sizeof(inet_diag_msg);
+    while (!bytes.empty()) {
+        const auto head = bytes.size() < sizeof(nlmsghdr) ? nlmsghdr() : read_bytes<nlmsghdr>(bytes.data());
+        const bool is_row = head.nlmsg_type == SOCK_DIAG_BY_FAMILY;
+        if (head.nlmsg_len < sizeof head || head.nlmsg_len > bytes.size() ||
+            (is_row && head.nlmsg_len < sizeof head + row_size)) {
+            error = std::make_error_code(std::errc::bad_message);
+            return false;
         }
-        more = read_diag(reply, static_cast<std::size_t>(length), wanted, sockets, error);
+        const std::string_view body = bytes.substr(sizeof head, head.nlmsg_len - sizeof head);
+        if (head.nlmsg_type == NLMSG_ERROR || head.nlmsg_type == NLMSG_DONE) {
+            constexpr int max_error = 4095; // MAX_ERRNO, include/linux/err.h
+            const int code = body.size() < sizeof(int) ? 0 : read_bytes<int>(body.data());
+            if (code < 0) { error = system_error(code < -max_error ? EPROTO : -code); }
+            return false;
+        }
+        if (is_row) {
+            const std::string_view attributes = body.substr(row_size);
+            if (is_path(wanted)) {
+                rows.push_back(read_unix_row(read_bytes<unix_diag_msg>(body.data()), attributes));
+                if (!is_path(rows.back().local)) { rows.pop_back(); } // without a name
+            } else if (const auto message = read_bytes<inet_diag_msg>(body.data());
+                       in_host_order(message.id.idiag_sport) == wanted.port()) {
+                rows.push_back(read_inet_row(message, attributes, wanted));
+            }
+        }
+        bytes.remove_prefix((std::min)(bytes.size(), (head.nlmsg_len + 3U) & ~std::size_t{3}));
+    }
+    return true;
+}
+
+template <class Request> std::error_code send_request(const Handle& netlink, const Request& request) {
+    struct {
+        nlmsghdr head;
+        Request request;
+    } message{};
+    message.head.nlmsg_len = sizeof message;
+    message.head.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    message.head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    message.request = request;
+    return ::send(netlink.descriptor(), &message, sizeof message, 0) < 0 ? system_error(errno) : std::error_code();
+}
+
+// Asks for the sockets of one family.
+inline std::error_code dump_family(const Handle& netlink, const Endpoint& wanted, unsigned char family,
+                                   std::uint32_t states, std::vector<Socket>& rows) {
+    std::error_code error;
+    if (is_path(wanted)) {
+        constexpr std::uint32_t show_user = 0x40; // UDIAG_SHOW_UID, since Linux 5.3
+        unix_diag_req request{};
+        request.sdiag_family = family;
+        request.udiag_states = states;
+        request.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS | show_user;
+        error = send_request(netlink, request);
+    } else {
+        inet_diag_req_v2 request{};
+        request.sdiag_family = family;
+        request.sdiag_protocol = wanted.transport() == Transport::tcp ? IPPROTO_TCP : IPPROTO_UDP;
+        request.idiag_states = states;
+        request.id.idiag_sport = in_host_order(wanted.port());
+        error = send_request(netlink, request);
+    }
+    std::string reply(32768, '\0'); // no message of a dump is larger
+    for (bool more = !error; more;) {
+        const ssize_t size = ::recv(netlink.descriptor(), reply.data(), reply.size(), MSG_TRUNC);
+        if (size < 0 && errno == EINTR) { continue; }
+        if (size < 0) { return system_error(errno == EAGAIN ? ETIMEDOUT : errno); }
+        if (size == 0 || static_cast<std::size_t>(size) > reply.size()) {
+            return std::make_error_code(std::errc::bad_message);
+        }
+        more = read_dump(std::string_view(reply.data(), static_cast<std::size_t>(size)), wanted, rows, error);
     }
     return error;
 }
 
-inline Handle open_netlink() noexcept {
-    constexpr int netlink_sock_diag = 4;
-    constexpr timeval patience{2, 0}; // some emulations of Linux never answer
-    Handle netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, netlink_sock_diag));
-    const bool good =
-        netlink && ::setsockopt(netlink.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0;
-    return good ? std::move(netlink) : Handle();
+inline std::error_code dump_by_netlink(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& rows) {
+    constexpr timeval timeout{2, 0}; // some emulations of Linux never answer
+    const Handle netlink(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+    if (!netlink || ::setsockopt(netlink.descriptor(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) != 0) {
+        return system_error(errno);
+    }
+    if (is_path(wanted)) { return dump_family(netlink, wanted, AF_UNIX, states, rows); }
+    const std::error_code error = dump_family(netlink, wanted, AF_INET, states, rows);
+    return error ? error : dump_family(netlink, wanted, AF_INET6, states, rows); // a dual-stack one holds IPv4 too
 }
 
-inline std::error_code dump_by_netlink(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& sockets) {
-    const Handle netlink = open_netlink();
-    if (Access::is_path(wanted)) { return ask_diag(netlink, wanted, 1, states, sockets); } // AF_UNIX
-    const std::error_code error = ask_diag(netlink, wanted, 2, states, sockets);           // AF_INET, AF_INET6
-    return error ? error : ask_diag(netlink, wanted, 10, states, sockets);
-}
-
-// Of the sockets with a name, those that `wanted` leads to.
-inline std::error_code keep_at_path(const Endpoint& wanted, std::vector<Socket>& sockets) {
-    struct ::stat at {};
-    if (!Access::is_file(wanted)) { return {}; }
-    if (::lstat(Access::path(wanted), &at) != 0) {
-        sockets.clear();
+// Of the sockets with a name, keeps those that `wanted` leads to.
+inline std::error_code select_at_path(const Endpoint& wanted, std::vector<Socket>& rows) {
+    struct ::stat file {};
+    if (!is_file(wanted)) { return {}; }
+    if (::lstat(parts_of(wanted).path, &file) != 0) {
+        rows.clear();
         return errno == ENOENT || errno == ENOTDIR ? std::error_code() : system_error(errno);
     }
-    // As the kernel numbers devices inside (MKDEV in linux/kdev_t.h), from what it shows (new_encode_dev).
-    const auto shown = static_cast<std::uint32_t>(at.st_dev);
-    keep_with_file(wanted, (shown & 0xfff00U) << 12 | (shown & 0xffU) | (shown >> 12 & 0xfff00U), at.st_ino, sockets);
+    // The kernel's own number of the device (MKDEV in linux/kdev_t.h), from what it shows (new_encode_dev).
+    const auto shown = static_cast<std::uint32_t>(file.st_dev);
+    const std::uint32_t device = (shown & 0xfff00U) << 12 | (shown & 0xffU) | (shown >> 12 & 0xfff00U);
+    select_same_file(wanted, device, file.st_ino, rows);
     return {};
 }
 
-// Appends the sockets on the port of `wanted`, of both families: a dual-stack one is in the way of IPv4 too. `complete`
-// becomes false where sockets that are bound and do not listen would not be shown.
-inline std::error_code dump_sockets(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& sockets,
-                                    bool& complete) {
+inline std::vector<Socket> Os::list_sockets(const Endpoint& wanted, Which which, std::error_code& error) {
     std::vector<Socket> rows;
-    complete = shows_bound_sockets();
-    std::error_code error = dump_by_netlink(wanted, states, rows);
-    if (Access::is_path(wanted)) {
-        if (!error) { error = keep_at_path(wanted, rows); }
-        if (error) { return error; }
+    error = dump_by_netlink(wanted, states_of(wanted, which), rows);
+    if (is_path(wanted)) {
+        if (!error) { error = select_at_path(wanted, rows); }
     } else if (error) {
-        complete = false;
         rows.clear();
-        const bool tcp = wanted.transport() == Transport::tcp;
-        constexpr std::size_t most = std::size_t{256} << 20;
-        if (!read_proc_net(read_file(AT_FDCWD, tcp ? "/proc/net/tcp" : "/proc/net/udp", most), wanted, states, rows)) {
-            return error;
+        const bool is_tcp = wanted.transport() == Transport::tcp;
+        constexpr std::size_t max_size = std::size_t{256} << 20;
+        const auto read_table = [&](const char* path) {
+            return read_proc_net(read_file(AT_FDCWD, path, max_size), wanted, states_of(wanted, which), rows);
+        };
+        if (read_table(is_tcp ? "/proc/net/tcp" : "/proc/net/udp")) {
+            read_table(is_tcp ? "/proc/net/tcp6" : "/proc/net/udp6"); // missing without IPv6
+            error.clear();
         }
-        // Without IPv6 there is no such table.
-        read_proc_net(read_file(AT_FDCWD, tcp ? "/proc/net/tcp6" : "/proc/net/udp6", most), wanted, states, rows);
     }
-    for (Socket& row : rows) { sockets.push_back(std::move(row)); }
-    return {};
+    return error ? std::vector<Socket>() : rows;
 }
 
-// Calls visit(inode) if a link in a directory of descriptors leads to a socket. Returns the error of the link, if it
-// cannot be read.
-template <class Visit> int each_inode(int at, const std::string& name, Visit visit) {
-    char link[64];
-    // Not stat(): that would follow the link, to a network file system that hangs perhaps.
-    const ssize_t size = ::readlinkat(at, name.c_str(), link, sizeof link);
-    if (size < 0) { return errno; }
-    const std::uint64_t inode = socket_inode(std::string_view(link, static_cast<std::size_t>(size)));
-    if (inode != 0) { visit(inode); }
-    return 0;
-}
-
-// The same for a whole directory, with visit(inode, path, name). Returns why it could not be read, if so.
-template <class Visit> int each_socket(int at, const std::string& path, Visit visit) {
-    const Handle directory = open_directory(at, path.c_str());
-    if (!directory) { return errno; }
+// Calls visit(inode) for each socket in a directory of descriptors. Returns an error number if one cannot be read.
+template <class Visit> int for_each_socket(const Handle& directory, Visit visit) {
     int refusal = 0;
-    const int failure = each_number(directory, [&](const char* name) {
-        const int error =
-            each_inode(directory.descriptor(), name, [&](std::uint64_t inode) { visit(inode, path, name); });
-        refusal = error == EACCES || error == EPERM ? error : 0;
-        return refusal == 0; // without the right to one there is none to the next
+    const int failure = for_each_number(directory, [&](const char* name) {
+        char link[64];
+        // Not stat(): that follows the link, perhaps to a network file system that hangs.
+        const ssize_t size = ::readlinkat(directory.descriptor(), name, link, sizeof link);
+        if (size < 0) {
+            refusal = errno == EACCES || errno == EPERM ? errno : 0;
+            return refusal == 0; // without the right to one there is none to the next
+        }
+        const std::uint64_t inode = socket_inode(std::string_view(link, static_cast<std::size_t>(size)));
+        if (inode != 0) { visit(inode); }
+        return true;
     });
     return refusal != 0 ? refusal : failure;
 }
 
-// The same for a process, by its descriptors or by those of all its threads. A thread
-// may have a descriptor table of its own, and then its sockets are in no other place (CLONE_FILES, man 2 clone); so are
-// those of the threads left when the first one has ended.
-template <class Visit> int each_socket_of(int proc, const std::string& pid, bool threads, Visit visit) {
-    if (!threads) { return each_socket(proc, pid + "/fd", visit); }
-    const Handle directory = open_directory(proc, (pid + "/task").c_str());
-    if (!directory) { return errno; }
+// Calls visit(inode) for the sockets of a process, or of all its threads: `directory` is its "fd" or its "task". A
+// thread may have a descriptor table of its own (CLONE_FILES, man 2 clone), and after the exit of the first thread only
+// the others show theirs.
+template <class Visit> int for_each_socket_of(const Handle& directory, bool threads, Visit visit) {
+    if (!threads) { return for_each_socket(directory, visit); }
     int failure = 0;
-    const int error = each_number(directory, [&](const char* thread) {
-        const int refusal = each_socket(proc, pid + "/task/" + thread + "/fd", visit);
-        failure = refusal != 0 ? refusal : failure;
-        return !out_of_resources(failure);
+    const int error = for_each_number(directory, [&](const char* thread) {
+        const Handle files = open_directory(directory.descriptor(), (std::string(thread) + "/fd").c_str());
+        const int refusal = files ? for_each_socket(files, visit) : errno;
+        failure = refusal != 0 && failure == 0 ? refusal : failure;
+        return !is_out_of_resources(failure);
     });
     return failure != 0 ? failure : error;
 }
 
-// Why /proc may not be believed: it is missing, or another namespace's, where our numbers name strangers.
+// Returns why /proc is not trusted: it is missing, or of another pid namespace, whose numbers name other processes.
 inline std::error_code check_proc(const Handle& proc) {
     if (!proc) { return system_error(errno); }
-    constexpr auto proc_magic = 0x9fa0;       // PROC_SUPER_MAGIC, man 2 statfs
-    alignas(8) unsigned char facts[256] = {}; // struct statfs, which begins with the type: a long, or 32 bits on s390
-    if (::syscall(SYS_fstatfs, proc.descriptor(), facts) != 0 ||
-        (read_bytes<long>(facts) != proc_magic && read_bytes<std::int32_t>(facts) != proc_magic)) {
+    constexpr auto proc_magic = 0x9fa0; // PROC_SUPER_MAGIC, man 2 statfs
+    struct ::statfs facts {};
+    if (::fstatfs(proc.descriptor(), &facts) != 0 || static_cast<std::uint32_t>(facts.f_type) != proc_magic) {
         return std::make_error_code(std::errc::no_such_device);
     }
-    const std::string status = read_file(proc.descriptor(), "self/status");
-    if (status.empty()) { return system_error(errno); }
-    const auto pid = status_numbers(status, "Pid");
-    const auto in_namespaces = status_numbers(status, "NSpid"); // one number for each namespace down to ours
-    return pid.count == 1 && pid.first[0] == self() && in_namespaces.count <= 1
-               ? std::error_code()
-               : std::make_error_code(std::errc::no_such_process);
+    std::error_code error;
+    const std::string status = read_proc(proc.descriptor(), "self/status", error);
+    const Numbers pid = status_numbers(status, "Pid");
+    const Numbers in_namespaces = status_numbers(status, "NSpid"); // one number for each namespace down to ours
+    if (!error && (pid.count != 1 || pid.first[0] != Os::current_pid() || in_namespaces.count > 1)) {
+        error = std::make_error_code(std::errc::no_such_process);
+    }
+    return error;
 }
 
-// Gives the rows their owners: one copy for each process that has the socket. Of a process without the right to look
-// at it, nothing is known.
-inline std::error_code find_owners(std::vector<Socket>& sockets, std::vector<Holder>& processes) {
+inline bool inode_comes_before(const Socket& a, const Socket& b) noexcept { return a.inode < b.inode; }
+
+// Gives rows their owners.
+class OwnerSearch {
+public:
+    explicit OwnerSearch(std::vector<Socket>& rows) : rows_(rows) {
+        std::sort(rows.begin(), rows.end(), inode_comes_before);
+    }
+
+    // Appends a row for each socket that the process has open. Returns an error number if that could not be seen.
+    int search(const Handle& proc, const char* name, bool threads) {
+        const Handle directory =
+            open_directory(proc.descriptor(), (std::string(name) + (threads ? "/task" : "/fd")).c_str());
+        if (!directory) { return errno; }
+        std::vector<std::uint32_t> found;
+        const int failure = for_each_socket_of(directory, threads, [&](std::uint64_t inode) {
+            key_.inode = inode;
+            const auto row = std::lower_bound(rows_.begin(), rows_.end(), key_, inode_comes_before);
+            if (row != rows_.end() && row->inode == inode) {
+                found.push_back(static_cast<std::uint32_t>(row - rows_.begin()));
+            }
+        });
+        if (found.empty()) { return failure; }
+        // Through the same directory as the descriptors, so of the same process: after its exit it cannot be read.
+        std::error_code error;
+        const ProcessStat stat = read_stat(read_proc(directory.descriptor(), "../stat", error));
+        if (stat.start_time == 0) { return error.value(); }
+        std::uint32_t pid = 0;
+        std::string_view digits = name;
+        take_number(digits, pid);
+        for (const std::uint32_t position : found) {
+            Socket& row = rows_[position];
+            if (row.pid == pid) { continue; } // a second descriptor of the same socket
+            row.pid = pid;
+            owned_.push_back(row);
+            owned_.back().start_time = stat.start_time;
+        }
+        return failure;
+    }
+
+    [[nodiscard]] bool is_complete() const {
+        return !any_of(rows_, [](const Socket& row) { return row.pid == 0 && row.inode != 0; });
+    }
+    [[nodiscard]] bool has_found() const { return !owned_.empty(); }
+
+    // Replaces the rows by one for each owner; those without an owner stay.
+    void finish() {
+        remove_if(rows_, [](const Socket& row) { return row.pid != 0; });
+        for (Socket& row : owned_) { rows_.push_back(std::move(row)); }
+    }
+
+private:
+    std::vector<Socket>& rows_;
+    std::vector<Socket> owned_;
+    Socket key_;
+};
+
+inline std::error_code Os::attach_owners(std::vector<Socket>& rows, std::uint32_t only_pid) {
     const Handle proc = open_directory(AT_FDCWD, "/proc");
     if (const std::error_code error = check_proc(proc)) { return error; }
-    std::vector<Socket> owned;
+    OwnerSearch search(rows);
     int failure = 0;
-    const auto look_at = [&](const char* process, bool threads) {
-        const auto visit = [&](std::uint64_t inode, const std::string& path, const char* name) {
-            for (Socket& row : sockets) {
-                if (row.inode != inode) { continue; }
-                Socket socket = row;
-                std::string_view pid = process;
-                take_number(pid, socket.pid);
-                if (any_of(owned, [&](const Socket& known) {
-                        return known.pid == socket.pid && known.local == socket.local && known.state == socket.state;
-                    })) {
-                    row.pid = socket.pid;
-                    continue;
-                }
-                const Handle directory = open_directory(proc.descriptor(), process);
-                if (!directory && out_of_resources(errno)) { failure = errno; }
-                Holder holder = identify(socket.pid, directory);
-                if (directory && holder.start_time == 0 && out_of_resources(errno)) { failure = errno; }
-                // Read once more, after the facts and through the same directory: only then are they the holder's.
-                bool confirmed = false;
-                each_inode(directory.descriptor(), path.substr(path.find('/') + 1) + '/' + name,
-                           [&](std::uint64_t now) { confirmed = confirmed || now == inode; });
-                if (!confirmed) { continue; }
-                row.pid = socket.pid;
-                if (!any_of(processes, [&](const Holder& known) { return known.pid == holder.pid; })) {
-                    processes.push_back(std::move(holder));
-                }
-                owned.push_back(std::move(socket));
-            }
-        };
-        const int error = each_socket_of(proc.descriptor(), process, threads, visit);
-        failure = out_of_resources(error) ? error : failure;
-        return failure == 0;
-    };
-    for (const bool threads : {false, true}) { // those of threads, where a socket is in no process
-        if (!any_of(sockets, [](const Socket& socket) { return socket.pid == 0 && socket.inode != 0; })) { break; }
+    for (const bool threads : {false, true}) { // of threads where a socket is in no process
+        if (search.is_complete() || is_out_of_resources(failure)) { break; }
+        if (only_pid != 0) {
+            const int error = search.search(proc, std::to_string(only_pid).c_str(), threads);
+            failure = search.has_found() || is_no_process(error) ? 0 : error;
+            continue;
+        }
         ::lseek(proc.descriptor(), 0, SEEK_SET);
-        const int error = each_number(proc, [&](const char* pid) { return look_at(pid, threads); });
-        if (failure != 0 || error != 0) { return system_error(failure != 0 ? failure : error); }
-    }
-    for (Socket& socket : sockets) {
-        if (socket.pid == 0) { owned.push_back(std::move(socket)); }
-    }
-    sockets = std::move(owned);
-    return {};
-}
-
-inline bool has_inode(const std::vector<Socket>& sockets, std::uint64_t inode) {
-    return any_of(sockets, [&](const Socket& socket) { return socket.inode == inode; });
-}
-
-// The rows in the way of `wanted`, of the state that holds the address most firmly.
-inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>& sockets) {
-    const bool tcp = wanted.transport() == Transport::tcp;
-    bool complete = true;
-    if (tcp && Access::host_known(wanted)) {
-        const std::error_code error = dump_sockets(wanted, diag_listening, sockets, complete);
-        keep_conflicting(wanted, sockets);
-        if (error || !sockets.empty()) { return error; }
-    }
-    const auto is_bound_only = [&](const Socket& socket) { return tcp && socket.state == State::bound; };
-    for (const bool again : {false, true}) {
-        std::vector<Socket> now;
-        if (const std::error_code error = dump_sockets(wanted, diag_all, now, complete)) { return error; }
-        keep_if(now, [&](const Socket& socket) {
-            return !again || !is_bound_only(socket) || has_inode(sockets, socket.inode);
+        const int error = for_each_number(proc, [&](const char* pid) {
+            const int refusal = search.search(proc, pid, threads); // of another user's process nothing is known
+            failure = is_out_of_resources(refusal) ? refusal : 0;
+            return failure == 0;
         });
-        keep_conflicting(wanted, now);
-        sockets = std::move(now);
-        if (again || !any_of(sockets, is_bound_only)) { break; }
-        pause(Milliseconds(50)); // a client between bind() and connect() is in nobody's way for long
+        failure = failure != 0 ? failure : error;
     }
-    if (!complete) { doubt_one_address(wanted, sockets); }
-    return {};
+    if (failure == 0) { search.finish(); }
+    return failure == 0 ? std::error_code() : system_error(failure);
 }
 
-inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
-    std::vector<Socket> sockets;
-    std::vector<Holder> processes;
-    error = list_sockets(endpoint, sockets);
-    if (!error && sockets.empty() && Access::is_file(endpoint)) { return file_in_the_way(endpoint, error); }
-    if (error || sockets.empty()) { return {}; }
-    error = find_owners(sockets, processes);
-    if (error) { return {}; }
-    bool ownerless = false;
-    for (const Socket& socket : sockets) { ownerless = ownerless || (socket.pid == 0 && socket.inode != 0); }
-    if (ownerless) { // closed while we looked, perhaps
-        std::vector<Socket> still;
-        bool complete = false;
-        error = dump_sockets(endpoint, diag_all, still, complete);
-        keep_if(sockets, [&](const Socket& socket) {
-            return socket.pid != 0 || socket.inode == 0 || has_inode(still, socket.inode);
-        });
+#    if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
+inline constexpr long call_pidfd_open = SYS_pidfd_open;
+inline constexpr long call_pidfd_send_signal = SYS_pidfd_send_signal;
+#    else // headers before Linux 5.3: no such call, ENOSYS
+inline constexpr long call_pidfd_open = -1;
+inline constexpr long call_pidfd_send_signal = -1;
+#    endif
+
+inline Os::Process::Process(std::uint32_t pid) : id_{pid} {
+    if (!is_target(pid)) {
+        error_ = std::make_error_code(std::errc::operation_not_permitted);
+        return;
     }
-    return error ? std::vector<Holder>() : gather(endpoint, sockets, processes);
+    handle_ = Handle(::syscall(call_pidfd_open, static_cast<pid_t>(pid), 0));
+    if (!handle_ && (errno == ENOSYS || errno == EPERM)) { // before Linux 5.3, or forbidden by a filter
+        const ProcessInfo info = Os::inspect(pid);
+        id_.start_time = info.holder.start_time;
+        error_ = info.error;
+    } else if (!handle_ && errno != ESRCH) {
+        error_ = system_error(errno);
+    }
 }
 
-// The states in which a socket holds an address, without those that are costly to ask for.
-inline std::uint32_t holding_states(const Endpoint& endpoint) noexcept {
-    return Access::is_path(endpoint)                ? diag_all
-           : endpoint.transport() == Transport::tcp ? diag_listening
-                                                    : diag_unconnected_udp;
+inline bool has_exited(std::uint32_t pid, std::uint64_t start_time) {
+    const ProcessInfo info = Os::inspect(pid);
+    return info.is_dead || (!info.error && info.holder.start_time != start_time);
 }
 
-inline bool held(const Endpoint& endpoint) {
-    std::vector<Socket> sockets;
-    bool complete = false;
-    const std::error_code error = dump_sockets(endpoint, holding_states(endpoint), sockets, complete);
-    keep_conflicting(endpoint, sockets);
-    return !error && any_of(sockets, [](const Socket& socket) { return holds_address(socket); });
+inline int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept {
+    return handle ? static_cast<int>(::syscall(call_pidfd_send_signal, handle.descriptor(), number, nullptr, 0))
+                  : ::kill(static_cast<pid_t>(pid), number);
+}
+
+// The numbers of network file systems (man 2 statfs).
+inline bool is_on_network(const char* path) noexcept {
+    struct ::statfs facts {};
+    const std::string_view name = path;
+    const std::string directory(name.substr(0, name.find_last_of('/') + 1));
+    if (::statfs(directory.empty() ? "." : directory.c_str(), &facts) != 0) { return true; }
+    switch (static_cast<std::uint32_t>(facts.f_type)) {
+    case 0x6969:     // NFS
+    case 0xff534d42: // CIFS
+    case 0xfe534d42: // SMB2
+    case 0x517b:     // SMB
+    case 0x564c:     // NCP
+    case 0x73757245: // Coda
+    case 0x5346414f: // AFS
+    case 0x6b414653: // kAFS
+    case 0x00c36400: // Ceph
+    case 0x0bd00bd0: // Lustre
+    case 0x47504653: // GPFS
+    case 0x01161970: // GFS2
+    case 0x7461636f: // OCFS2
+        return true;
+    default: return false;
+    }
 }
 
 // Not by link() first: another user's socket may not be linked (fs.protected_hardlinks, man 5 proc_sys_fs).
@@ -3406,101 +3982,39 @@ inline bool move_back(const char* from, const char* to) noexcept {
     return ::link(from, to) == 0 && ::unlink(from) == 0;
 }
 
-// Whether the process, or a thread of it, has one of the sockets.
-inline bool has_one(std::uint32_t pid, const std::vector<Socket>& sockets, std::error_code& error) {
-    bool found = false;
-    int failure = 0;
-    const Handle proc = open_directory(AT_FDCWD, "/proc");
-    const auto visit = [&](std::uint64_t inode, const std::string&, const char*) {
-        found = found || has_inode(sockets, inode);
-    };
-    for (const bool threads : {false, true}) { // without its first thread a process lets look at the others only
-        const int refusal = found ? 0 : each_socket_of(proc.descriptor(), std::to_string(pid), threads, visit);
-        failure = failure == 0 || failure == ENOENT ? refusal : failure;
-    }
-    if (!found && failure != 0 && failure != ENOENT && failure != ESRCH) { error = system_error(failure); }
-    return found;
-}
-
-inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
-    const bool tcp = socket.transport() == Transport::tcp && !Access::is_path(socket);
-    // For what listens the kernel need not walk its whole table, as it must for what is only bound.
-    for (const std::uint32_t states : {holding_states(socket), diag_bound}) {
-        std::vector<Socket> sockets;
-        bool complete = false;
-        error = dump_sockets(socket, states, sockets, complete);
-        keep_if(sockets, [&](const Socket& row) {
-            return row.inode != 0 && holds_address(row) && same_address(row.local, socket);
-        });
-        if (error) { return false; }
-        if (!sockets.empty() && has_one(pid, sockets, error)) { return true; }
-        if (error || !tcp) { break; }
-    }
-    return false;
-}
-
-#    if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
-inline constexpr long call_pidfd_open = SYS_pidfd_open;
-inline constexpr long call_pidfd_send_signal = SYS_pidfd_send_signal;
-#    else // headers before Linux 5.3: no such call, ENOSYS
-inline constexpr long call_pidfd_open = -1;
-inline constexpr long call_pidfd_send_signal = -1;
-#    endif
-
-inline Process::Process(std::uint32_t pid) : pid_(pid) {
-    if (!is_target(pid)) {
-        error_ = std::make_error_code(std::errc::operation_not_permitted);
-        return;
-    }
-    handle_ = Handle(::syscall(call_pidfd_open, static_cast<pid_t>(pid), 0));
-    if (!handle_ && (errno == ENOSYS || errno == EPERM)) { // before Linux 5.3, or forbidden by a filter
-        start_time_ = stat_of(pid).start_time;
-        if (start_time_ == 0 && !is_gone(pid)) { error_ = std::make_error_code(std::errc::permission_denied); }
-    } else if (!handle_ && errno != ESRCH) {
-        error_ = system_error(errno);
-    }
-}
-
-inline bool is_dead(std::uint32_t pid, std::uint64_t start_time) {
-    const ProcessStat stat = stat_of(pid);
-    if (stat.start_time == 0) { return is_gone(pid); }
-    return stat.start_time != start_time || ((stat.state == 'Z' || stat.state == 'X') && stat.threads <= 1);
-}
-
-inline bool is_stopped(std::uint32_t pid) { return stat_of(pid).state == 'T'; }
-
-inline int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept {
-    return handle ? static_cast<int>(::syscall(call_pidfd_send_signal, handle.descriptor(), number, nullptr, 0))
-                  : ::kill(static_cast<pid_t>(pid), number);
-}
-
-} // namespace detail::os
+} // namespace detail
 #endif // Linux
 
 // 16  macOS ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
 #if defined(__APPLE__)
-namespace detail::os {
+namespace detail {
+
+// in_pcbbind in bsd/netinet/in_pcb.c: with SO_REUSEADDR only a socket on the very address conflicts.
+inline constexpr Os::Traits Os::traits{EADDRINUSE,
+                                       -EADDRINUSE,
+                                       0,
+                                       true,
+                                       true,
+                                       true,
+                                       false,
+                                       " Look as root: sudo lsof -nP -i :PORT",
+                                       " Wait, or set SO_REUSEADDR before bind in the new server.",
+                                       ""};
 
 // Microseconds since 1970, the clock of pbi_start_tvsec and pbi_start_tvusec.
-inline std::uint64_t now() noexcept {
+inline std::uint64_t Os::now() noexcept {
     const auto time = std::chrono::system_clock::now().time_since_epoch();
     return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(time).count());
 }
-inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept { return holder.start_time > moment; }
-
-// in_pcbbind in bsd/netinet/in_pcb.c: with SO_REUSEADDR only a socket on the very address is in the way.
-inline bool exact_first() noexcept { return true; }
-
-inline std::string_view advice(Obstacle obstacle) noexcept {
-    return obstacle == Obstacle::invisible_holder        ? " Look as root: sudo lsof -nP -i :PORT."
-           : obstacle == Obstacle::lingering_connections ? " Wait, or set SO_REUSEADDR before bind in the new server."
-                                                         : "";
+inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexcept {
+    return holder.start_time > moment;
 }
+inline bool Os::is_privileged() noexcept { return ::geteuid() == 0; }
 
-// A list that `call(buffer, bytes)` fills with whole entries, cutting it without a word where it does not fit. False
-// with errno if it cannot be had; the functions of libproc return 0 then (libsyscall/wrappers/libproc/libproc.c).
-template <class T, class Call> bool whole_list(std::vector<T>& entries, Call call) {
+// Lists what `call(buffer, bytes)` fills with whole entries; it cuts a list that does not fit without an error. False
+// with errno if there is none: the functions of libproc return 0 then (libsyscall/wrappers/libproc/libproc.c).
+template <class T, class Call> bool list_all(std::vector<T>& entries, Call call) {
     for (entries.resize(128);; entries.resize(entries.size() * 2)) {
         errno = 0;
         const std::size_t room = entries.size() * sizeof(T);
@@ -3515,198 +4029,184 @@ template <class Info> bool process_info(std::uint32_t pid, int flavor, Info& inf
     return ::proc_pidinfo(static_cast<int>(pid), flavor, 0, &info, sizeof info) == static_cast<int>(sizeof info);
 }
 
-// A socket as the kernel describes it, if it is one of this transport with a local port.
-inline bool read_socket(const socket_info& info, Transport transport, Socket& socket) {
-    const bool tcp = transport == Transport::tcp;
-    if (info.soi_protocol != (tcp ? 6 : 17) || info.soi_kind != (tcp ? SOCKINFO_TCP : SOCKINFO_IN)) { return false; }
-    const in_sockinfo& in = tcp ? info.soi_proto.pri_tcp.tcpsi_ini : info.soi_proto.pri_in;
+// Reads a socket as the kernel describes it. False if it is of another transport or has no local port.
+inline bool read_socket(const socket_info& info, Transport transport, Socket& row) {
+    const bool is_tcp = transport == Transport::tcp;
+    if (info.soi_protocol != (is_tcp ? IPPROTO_TCP : IPPROTO_UDP) ||
+        info.soi_kind != (is_tcp ? SOCKINFO_TCP : SOCKINFO_IN)) {
+        return false;
+    }
+    const in_sockinfo& in = is_tcp ? info.soi_proto.pri_tcp.tcpsi_ini : info.soi_proto.pri_in;
     const auto in_host_order = [](int port) { // in network order, in the low half of an int
         const auto low = static_cast<std::uint16_t>(port);
         unsigned char bytes[2];
-        copy_bytes(bytes, &low, sizeof bytes);
+        std::memcpy(bytes, &low, sizeof bytes);
         return static_cast<std::uint16_t>(bytes[0] * 256U + bytes[1]);
     };
     const bool v6 = (in.insi_vflag & INI_IPV6) != 0;
     Address address = v4_any;
     if (v6) {
-        copy_bytes(address.bytes, &in.insi_laddr.ina_6, sizeof address.bytes);
+        std::memcpy(address.bytes, &in.insi_laddr.ina_6, sizeof address.bytes);
     } else {
-        copy_bytes(address.bytes + 12, &in.insi_laddr.ina_46.i46a_addr4, 4);
+        std::memcpy(address.bytes + 12, &in.insi_laddr.ina_46.i46a_addr4, 4);
     }
-    const bool alone = in.insi_fport == 0;
-    const int state = tcp ? info.soi_proto.pri_tcp.tcpsi_state : TSI_S_CLOSED;
-    socket.local =
-        Access::endpoint(v6, address, in_host_order(in.insi_lport), transport, 0, (in.insi_vflag & INI_IPV4) == 0);
-    socket.state = state == TSI_S_LISTEN            ? State::listening
-                   : state == TSI_S_CLOSED && alone ? State::bound
-                                                    : State::connected;
-    socket.inode = info.soi_so;
-    return socket.local.port() != 0;
+    const bool has_peer = in.insi_fport != 0;
+    const int state = is_tcp ? info.soi_proto.pri_tcp.tcpsi_state : TSI_S_CLOSED;
+    row.local = make_endpoint(v6, address, in_host_order(in.insi_lport), transport, 0, (in.insi_vflag & INI_IPV4) == 0);
+    row.state = state == TSI_S_LISTEN                ? State::listening
+                : state == TSI_S_CLOSED && !has_peer ? State::bound
+                                                     : State::connected;
+    row.inode = info.soi_so;
+    return row.local.port() != 0;
 }
 
-// The path that a Unix domain socket was bound to, as far as the kernel tells: the text, not the file.
-inline std::string_view unix_path(const socket_info& info) noexcept {
+// Returns the path that a Unix domain socket was bound to: the text, not the file.
+inline std::string_view bound_path(const socket_info& info) noexcept {
     const sockaddr_un& address = info.soi_proto.pri_un.unsi_addr.ua_sun;
-    std::string_view path(address.sun_path, sizeof address.sun_path);
+    const std::string_view path(address.sun_path, sizeof address.sun_path);
     return info.soi_kind == SOCKINFO_UN ? path.substr(0, path.find('\0')) : std::string_view();
 }
 
-// Appends the sockets of a process, those parked in a Mach port as well. False if it does not let us look.
-inline bool list_sockets(std::uint32_t pid, const Endpoint& wanted, std::vector<Socket>& sockets) {
+// Reads one socket of a process. Whether a path still leads to the socket that had its name is unknown: a socket with
+// that base name is a row without an owner.
+inline bool read_row(const socket_info& info, std::uint32_t pid, const Endpoint& wanted, Socket& row) {
+    if (!is_path(wanted)) {
+        row.pid = pid;
+        return read_socket(info, wanted.transport(), row) && row.local.port() == wanted.port();
+    }
+    row.local = wanted;
+    return base_name(bound_path(info)) == base_name(parts_of(wanted).path);
+}
+
+// Appends the sockets of a process, those parked in a Mach port too. False if it may not be inspected.
+inline bool list_sockets_of(std::uint32_t pid, const Endpoint& wanted, std::vector<Socket>& rows) {
     const int process = static_cast<int>(pid);
-    const auto take_in = [&](const socket_fdinfo& info, int size) {
-        Socket socket;
-        socket.pid = pid;
-        if (size != static_cast<int>(sizeof info)) { return; }
-        if (Access::is_path(wanted)) { // by the name alone: from which directory it was meant is unknown
-            if (base_name(unix_path(info.psi)) != base_name(Access::path(wanted))) { return; }
-            socket.local = wanted;
-        } else if (!read_socket(info.psi, wanted.transport(), socket) || socket.local.port() != wanted.port()) {
-            return;
+    const auto add = [&](const socket_fdinfo& info, int size) {
+        Socket row;
+        if (size == static_cast<int>(sizeof info) && read_row(info.psi, pid, wanted, row)) {
+            rows.push_back(std::move(row));
         }
-        sockets.push_back(std::move(socket));
     };
     std::vector<proc_fdinfo> files;
-    if (!whole_list(
-            files, [&](void* buffer, int size) { return ::proc_pidinfo(process, PROC_PIDLISTFDS, 0, buffer, size); })) {
+    if (!list_all(files,
+                  [&](void* buffer, int size) { return ::proc_pidinfo(process, PROC_PIDLISTFDS, 0, buffer, size); })) {
         return errno == ESRCH;
     }
     socket_fdinfo info{};
     for (const proc_fdinfo& file : files) {
         if (file.proc_fdtype != PROX_FDTYPE_SOCKET) { continue; }
-        take_in(info, ::proc_pidfdinfo(process, file.proc_fd, PROC_PIDFDSOCKETINFO, &info, sizeof info));
+        add(info, ::proc_pidfdinfo(process, file.proc_fd, PROC_PIDFDSOCKETINFO, &info, sizeof info));
     }
     std::vector<proc_fileportinfo> ports;
-    whole_list(ports,
-               [&](void* buffer, int size) { return ::proc_pidinfo(process, PROC_PIDLISTFILEPORTS, 0, buffer, size); });
+    list_all(ports,
+             [&](void* buffer, int size) { return ::proc_pidinfo(process, PROC_PIDLISTFILEPORTS, 0, buffer, size); });
     for (const proc_fileportinfo& port : ports) {
         if (port.proc_fdtype != PROX_FDTYPE_SOCKET) { continue; }
-        take_in(info,
-                ::proc_pidfileportinfo(process, port.proc_fileport, PROC_PIDFILEPORTSOCKETINFO, &info, sizeof info));
+        add(info, ::proc_pidfileportinfo(process, port.proc_fileport, PROC_PIDFILEPORTSOCKETINFO, &info, sizeof info));
     }
     return true;
 }
 
-// The sockets of all processes. `blind`: some did not let us look.
-inline std::error_code list_sockets(const Endpoint& wanted, std::vector<Socket>& sockets, bool& blind) {
+inline std::vector<std::uint32_t> list_pids(std::error_code& error) {
     std::vector<int> pids;
-    if (!whole_list(pids, [](void* buffer, int size) { return ::proc_listpids(PROC_ALL_PIDS, 0, buffer, size); })) {
-        return system_error(errno);
+    if (!list_all(pids, [](void* buffer, int size) { return ::proc_listpids(PROC_ALL_PIDS, 0, buffer, size); })) {
+        error = system_error(errno);
     }
-    for (const int pid : pids) {
-        if (pid > 0 && !list_sockets(static_cast<std::uint32_t>(pid), wanted, sockets)) {
-            if (out_of_resources(errno)) { return system_error(errno); }
-            blind = true;
-        }
+    remove_if(pids, [](int pid) { return pid <= 0; });
+    return std::vector<std::uint32_t>(pids.begin(), pids.end());
+}
+
+// Without root the sockets of other users are hidden: what is hidden is no holder.
+inline std::vector<Socket> Os::list_sockets(const Endpoint& endpoint, Which, std::error_code& error) {
+    std::vector<Socket> rows;
+    error.clear();
+    for (const std::uint32_t pid : list_pids(error)) {
+        if (!list_sockets_of(pid, endpoint, rows) && is_out_of_resources(errno)) { error = system_error(errno); }
     }
+    return error ? std::vector<Socket>() : rows;
+}
+
+// Inspects the one process once more; otherwise the rows have their owners.
+inline std::error_code Os::attach_owners(std::vector<Socket>& rows, std::uint32_t only_pid) {
+    std::vector<Socket> own;
+    if (only_pid == 0 || rows.empty()) { return {}; }
+    if (!list_sockets_of(only_pid, rows.front().local, own)) { return system_error(errno); }
+    remove_if(rows, [&](const Socket& row) { return row.pid != only_pid || !contains(own, row); });
     return {};
 }
 
-inline std::string command_line(std::uint32_t pid) {
+inline std::string Os::arguments(std::uint32_t pid, std::error_code& error) {
     int name[] = {CTL_KERN, KERN_PROCARGS2, static_cast<int>(pid)};
     std::string text(std::size_t{1} << 20, '\0'); // ARG_MAX
     std::size_t size = text.size();
     std::int32_t count = 0;
-    if (::sysctl(name, 3, text.data(), &size, nullptr, 0) != 0 || size < sizeof count) { return ""; }
-    copy_bytes(&count, text.data(), sizeof count);
+    if (::sysctl(name, 3, text.data(), &size, nullptr, 0) != 0 || size < sizeof count) {
+        error = system_error(errno);
+        return "";
+    }
+    std::memcpy(&count, text.data(), sizeof count);
     text.resize(size);
-    // The number of arguments, the program's path, zeros, and the arguments, each with a zero at its end.
-    std::size_t begin = text.find_first_not_of('\0', text.find('\0', sizeof count));
-    std::string line;
-    for (; count > 0 && begin < text.size(); --count) {
-        const std::string_view argument = std::string_view(text).substr(begin, text.find('\0', begin) - begin);
-        line += (line.empty() ? "" : " ") + std::string(argument);
-        begin += argument.size() + 1;
-    }
-    return line;
+    // The number of arguments, the program's path, zeros, and the arguments, each with a zero behind it.
+    const std::size_t begin = (std::min)(size, text.find_first_not_of('\0', text.find('\0', sizeof count)));
+    std::size_t end = begin;
+    for (; count > 0 && end < size; --count) { end = (std::min)(size, text.find('\0', end) + 1); }
+    return text.substr(begin, end - begin);
 }
 
-inline Holder identify(std::uint32_t pid) {
-    Holder holder;
-    proc_bsdinfo info{};
-    proc_bsdshortinfo brief{}; // of anybody's process, without its start time
-    if (process_info(pid, PROC_PIDTBSDINFO, info)) {
-        holder.start_time = info.pbi_start_tvsec * 1000000 + info.pbi_start_tvusec;
-        holder.name = info.pbi_name[0] != '\0' ? info.pbi_name : info.pbi_comm;
-        holder.user = std::to_string(info.pbi_uid);
-    } else if (process_info(pid, PROC_PIDT_SHORTBSDINFO, brief)) {
-        holder.name = brief.pbsi_comm;
-        holder.user = std::to_string(brief.pbsi_uid);
+inline std::vector<std::uint32_t> Os::children(std::uint32_t pid, std::error_code& error) {
+    std::vector<std::uint32_t> found = list_pids(error);
+    remove_if(found, [&](std::uint32_t other) { return parent(other, error) != pid; });
+    return found;
+}
+
+inline ProcessInfo Os::inspect(std::uint32_t pid) {
+    ProcessInfo info;
+    proc_bsdinfo full{};
+    proc_bsdshortinfo brief{}; // of every user's process, without its start time
+    errno = 0;
+    if (process_info(pid, PROC_PIDTBSDINFO, full)) {
+        info.holder.start_time = full.pbi_start_tvsec * 1000000 + full.pbi_start_tvusec;
+        info.holder.name = full.pbi_name[0] != '\0' ? full.pbi_name : full.pbi_comm;
+        info.group = full.pbi_pgid;
+        info.has_terminal = full.e_tdev != UINT32_MAX; // NODEV
     } else {
-        return holder;
+        info.is_dead = errno == ESRCH;
+        if (!info.is_dead) { info.error = system_error(errno); }
     }
-    holder.pid = pid;
-    char path[PROC_PIDPATHINFO_MAXSIZE];
-    const int size = ::proc_pidpath(static_cast<int>(pid), path, sizeof path);
-    holder.executable.assign(path, static_cast<std::size_t>(size > 0 ? size : 0));
-    holder.command_line = command_line(pid).substr(0, 4096);
-    return holder;
+    if (info.is_dead || !process_info(pid, PROC_PIDT_SHORTBSDINFO, brief)) { return info; }
+    constexpr std::uint32_t stopped = 4; // SSTOP, sys/proc.h
+    info.holder.pid = pid;
+    if (info.holder.name.empty()) { info.holder.name = brief.pbsi_comm; }
+    info.parent = brief.pbsi_ppid;
+    info.is_stopped = brief.pbsi_status == stopped;
+    const std::uint32_t users[] = {brief.pbsi_ruid, brief.pbsi_uid, brief.pbsi_svuid};
+    for (std::size_t i = 0; i < std::size(users); ++i) { info.users[i] = std::to_string(users[i]); }
+    info.holder.user = info.users[1];
+    info.session = static_cast<std::uint32_t>((std::max)(0, ::getsid(static_cast<pid_t>(pid))));
+    std::string path(PROC_PIDPATHINFO_MAXSIZE, '\0');
+    const int size = ::proc_pidpath(static_cast<int>(pid), path.data(), static_cast<std::uint32_t>(path.size()));
+    info.holder.executable = path.substr(0, static_cast<std::size_t>(size > 0 ? size : 0));
+    if (size <= 0 && !info.error && !is_no_process(errno)) { info.error = system_error(errno); }
+    std::error_code error; // the arguments serve the report only
+    std::string& line = info.holder.command_line;
+    line = arguments(pid, error).substr(0, 4096);
+    while (!line.empty() && line.back() == '\0') { line.pop_back(); }
+    std::replace(line.begin(), line.end(), '\0', ' ');
+    return info;
 }
 
-// Whether a path still leads to the socket that had its name the system does not tell. So who has a socket of that name
-// is named, but never ended, and a file is believed to be nobody's only where no socket of its user's could be hidden.
-inline std::vector<Holder> list_path(const Endpoint& endpoint, std::vector<Socket>& sockets, bool blind,
-                                     std::error_code& error) {
-    std::vector<Holder> holders = file_in_the_way(endpoint, error);
-    struct ::stat file {};
-    const bool is_socket = ::lstat(Access::path(endpoint), &file) == 0 && S_ISSOCK(file.st_mode);
-    for (Holder& holder : holders) {
-        if (!is_socket || (sockets.empty() && (!blind || file.st_uid == ::geteuid()))) { continue; }
-        holder.state = State::listening;
-        holder.name.clear();
-    }
-    return holders;
+inline std::uint32_t Os::parent(std::uint32_t pid, std::error_code& error) {
+    proc_bsdshortinfo info{};
+    errno = 0;
+    const bool is_known = process_info(pid, PROC_PIDT_SHORTBSDINFO, info);
+    if (!is_known && errno != ESRCH) { error = system_error(errno); }
+    return is_known ? info.pbsi_ppid : 0;
 }
 
-inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
-    std::vector<Socket> sockets;
-    bool blind = false;
-    error = list_sockets(endpoint, sockets, blind);
-    if (!error && Access::is_path(endpoint)) { return list_path(endpoint, sockets, blind, error); }
-    keep_conflicting(endpoint, sockets);
-    const auto bound_only = [&](const Socket& socket) {
-        return endpoint.transport() == Transport::tcp && socket.state == State::bound;
-    };
-    if (!error && any_of(sockets, bound_only)) {
-        pause(Milliseconds(50)); // a client between bind() and connect() is in nobody's way for long
-        const std::vector<Socket> before = std::move(sockets);
-        sockets.clear();
-        error = list_sockets(endpoint, sockets, blind);
-        keep_if(sockets, [&](const Socket& socket) {
-            return !bound_only(socket) || any_of(before, [&](const Socket& old) {
-                return bound_only(old) && old.pid == socket.pid && old.inode == socket.inode;
-            });
-        });
-    }
-    if (error) { return {}; }
-    std::vector<Holder> processes;
-    for (const Socket& socket : sockets) {
-        const auto is_it = [&](const Holder& known) { return known.pid == socket.pid; };
-        if (any_of(processes, is_it)) { continue; }
-        processes.push_back(identify(socket.pid));
-        processes.back().pid = socket.pid;
-    }
-    return name_holders(endpoint, sockets, processes, blind);
-}
+// A process under a debugger is the debugger's child here: it is found among the ancestors.
+inline std::uint32_t Os::debugger(std::error_code&) { return 0; }
 
-inline bool held(const Endpoint& endpoint) {
-    if (Access::is_path(endpoint)) { return try_connect(endpoint) == 0; }
-    std::vector<Socket> sockets;
-    bool blind = false;
-    const std::error_code error = list_sockets(endpoint, sockets, blind);
-    keep_conflicting(endpoint, sockets);
-    return !error && any_of(sockets, [&](const Socket& socket) {
-        return socket.state == (endpoint.transport() == Transport::tcp ? State::listening : State::bound);
-    });
-}
-
-inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
-    std::vector<Socket> sockets;
-    if (!list_sockets(pid, socket, sockets)) { error = system_error(errno); }
-    return any_of(sockets, [&](const Socket& row) { return holds_address(row) && same_address(row.local, socket); });
-}
-
-inline PortRange ephemeral_ports() {
+inline PortRange Os::ephemeral_ports() {
     PortRange range;
     int first = 0;
     int last = 0;
@@ -3719,153 +4219,124 @@ inline PortRange ephemeral_ports() {
     return range;
 }
 
-// A process under a debugger is the debugger's child here: it is found among the ancestors.
-inline std::uint32_t tracer(std::error_code&) { return 0; }
-inline bool isolated(std::uint32_t, std::error_code&) { return false; }
-inline std::string service(std::uint32_t, std::error_code&) { return ""; }
-
-inline std::uint32_t parent(std::uint32_t pid, std::error_code& error) {
-    proc_bsdshortinfo info{};
-    errno = 0;
-    const bool known = process_info(pid, PROC_PIDT_SHORTBSDINFO, info);
-    if (!known && errno != ESRCH) { error = system_error(errno); }
-    return known ? info.pbsi_ppid : 0;
-}
-
-inline bool on_terminal(std::uint32_t pid, std::error_code&) {
-    proc_bsdinfo info{};
-    return !process_info(pid, PROC_PIDTBSDINFO, info) || info.e_tdev != UINT32_MAX; // NODEV
-}
-
-inline bool same_user(std::uint32_t pid) {
-    proc_bsdinfo info{};
-    const uid_t user = ::geteuid();
-    return process_info(pid, PROC_PIDTBSDINFO, info) && info.pbi_uid == user && info.pbi_ruid == user &&
-           info.pbi_svuid == user;
-}
-
-// The path alone: what file a process runs after its path was given to another one, the system does not tell.
-inline bool same_executable(std::uint32_t pid) {
-    const std::string ours = identify(self()).executable;
-    return !ours.empty() && ours == identify(pid).executable && same_user(pid);
-}
-
-inline bool same_command_line(std::uint32_t pid) {
-    const std::string ours = command_line(self());
-    return !ours.empty() && ours == command_line(pid);
-}
-
-// A kqueue that is told of the death of exactly this process; the event waits there, so that poll() sees it for ever.
-inline Process::Process(std::uint32_t pid) : pid_(pid) {
+// A kqueue that reports the exit of exactly this process; the event stays in it, so that poll() always sees it.
+inline Os::Process::Process(std::uint32_t pid) : id_{pid} {
     if (!is_target(pid)) {
         error_ = std::make_error_code(std::errc::operation_not_permitted);
         return;
     }
     handle_ = Handle(::kqueue());
-    struct kevent death {};
-    EV_SET(&death, pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, nullptr);
-    if (!handle_ || ::kevent(handle_.descriptor(), &death, 1, nullptr, 0, nullptr) != 0) {
-        if (errno != ESRCH) { error_ = system_error(errno); } // of a zombie too: it holds nothing any more
+    struct kevent exit {};
+    EV_SET(&exit, pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, nullptr);
+    if (!handle_ || ::kevent(handle_.descriptor(), &exit, 1, nullptr, 0, nullptr) != 0) {
+        if (errno != ESRCH) { error_ = system_error(errno); } // of a zombie too: its sockets are closed
         handle_ = Handle();
     }
 }
 
-inline bool is_dead(std::uint32_t, std::uint64_t) { return true; } // without a handle it was dead at once
-
-inline bool is_stopped(std::uint32_t pid) {
-    constexpr std::uint32_t stopped = 4; // SSTOP, sys/proc.h
-    proc_bsdshortinfo info{};
-    return process_info(pid, PROC_PIDT_SHORTBSDINFO, info) && info.pbsi_status == stopped;
-}
+inline bool has_exited(std::uint32_t, std::uint64_t) { return true; } // without a handle it had exited at once
 
 inline int send_signal(const Handle&, std::uint32_t pid, int number) noexcept {
     return ::kill(static_cast<pid_t>(pid), number);
 }
 
-} // namespace detail::os
+inline bool is_on_network(const char* path) noexcept {
+    struct ::statfs facts {};
+    const std::string_view name = path;
+    const std::string directory(name.substr(0, name.find_last_of('/') + 1));
+    return ::statfs(directory.empty() ? "." : directory.c_str(), &facts) != 0 || (facts.f_flags & MNT_LOCAL) == 0;
+}
+
+inline bool move_back(const char* from, const char* to) noexcept {
+    return ::link(from, to) == 0 && ::unlink(from) == 0;
+}
+
+} // namespace detail
 #endif // macOS
 
-// 17  other POSIX systems: finds by lsof and reports //////////////////////////////////////////////////////////////////
+// 17  other POSIX systems: find by lsof and report ////////////////////////////////////////////////////////////////////
 
 #if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
-namespace detail::os {
+namespace detail {
 
-inline std::uint64_t now() noexcept { return 0; }
-inline bool started_after(const Holder&, std::uint64_t) noexcept { return false; }
-inline bool exact_first() noexcept { return true; }
+inline constexpr Os::Traits Os::traits{EADDRINUSE,
+                                       -EADDRINUSE,
+                                       0,
+                                       false,
+                                       true,
+                                       true,
+                                       false,
+                                       " Look as root: lsof -nP -i :PORT",
+                                       " Wait, or set SO_REUSEADDR before bind in the new server.",
+                                       ""};
 
-inline std::string_view advice(Obstacle obstacle) noexcept {
-    return obstacle == Obstacle::invisible_holder        ? " Look as root: lsof -nP -i :PORT."
-           : obstacle == Obstacle::lingering_connections ? " Wait, or set SO_REUSEADDR before bind in the new server."
-                                                         : "";
+inline std::vector<Socket> Os::list_sockets(const Endpoint& endpoint, Which, std::error_code& error) {
+    return list_by_lsof(endpoint, Milliseconds(5000), error);
 }
+inline std::error_code Os::attach_owners(std::vector<Socket>&, std::uint32_t) { return {}; }
+inline PortRange Os::ephemeral_ports() { return {}; }
 
-// lsof tells no start time, so a process cannot be known again: nothing is terminated here.
-inline Holder identify(std::uint32_t) { return {}; }
-
-inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
-    return lsof(endpoint, Milliseconds(5000), error);
+// lsof tells no start time, so a process cannot be identified after its pid is reused.
+inline ProcessInfo Os::inspect(std::uint32_t pid) {
+    ProcessInfo info;
+    info.holder.pid = pid;
+    info.error = std::make_error_code(std::errc::function_not_supported);
+    return info;
 }
-inline bool held(const Endpoint& endpoint) {
-    std::error_code error;
-    return any_of(list_holders(endpoint, error), [](const Holder& holder) { return holds_address(holder); });
-}
-inline bool holds(std::uint32_t, const Endpoint&, std::error_code& error) {
+inline std::uint32_t Os::parent(std::uint32_t, std::error_code&) { return 0; }
+inline std::string Os::arguments(std::uint32_t, std::error_code& error) {
     error = std::make_error_code(std::errc::function_not_supported);
-    return false;
+    return "";
 }
-inline PortRange ephemeral_ports() { return {}; }
+inline std::vector<std::uint32_t> Os::children(std::uint32_t, std::error_code&) { return {}; }
+inline std::uint32_t Os::debugger(std::error_code&) { return 0; }
+inline bool Os::is_privileged() noexcept { return ::geteuid() == 0; }
+inline std::uint64_t Os::now() noexcept { return 0; }
+inline bool Os::started_after(const Holder&, std::uint64_t) noexcept { return false; }
 
-inline std::uint32_t tracer(std::error_code&) { return 0; }
-inline bool isolated(std::uint32_t, std::error_code&) { return false; }
-inline std::string service(std::uint32_t, std::error_code&) { return ""; }
-inline std::uint32_t parent(std::uint32_t, std::error_code&) { return 0; }
-inline bool on_terminal(std::uint32_t, std::error_code&) { return true; }
-inline bool same_user(std::uint32_t) { return false; }
-inline bool same_executable(std::uint32_t) { return false; }
-inline bool same_command_line(std::uint32_t) { return false; }
-
-inline Process::Process(std::uint32_t pid)
-    : pid_(pid), error_(std::make_error_code(std::errc::function_not_supported)) {}
-inline bool is_dead(std::uint32_t, std::uint64_t) { return false; }
-inline bool is_stopped(std::uint32_t) { return false; }
+inline Os::Process::Process(std::uint32_t pid)
+    : id_{pid}, error_(std::make_error_code(std::errc::function_not_supported)) {}
+inline bool has_exited(std::uint32_t, std::uint64_t) { return false; }
 inline int send_signal(const Handle&, std::uint32_t, int) noexcept { return -1; }
+inline bool is_on_network(const char*) noexcept { return true; }
+inline bool move_back(const char*, const char*) noexcept { return false; }
 
-} // namespace detail::os
+} // namespace detail
 #endif // other POSIX systems
 
 // 18  Windows /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
 namespace detail {
 
-// A table of GetExtendedTcpTable or GetExtendedUdpTable (Windows): a count, then rows of 32-bit fields, with addresses
-// and ports in network order, a port in the low half of its field. A dual-stack socket has a row in each family, so the
-// row of a "::" stands for IPv6 alone.
+// A table of GetExtendedTcpTable or GetExtendedUdpTable: a count, then rows of 32-bit fields, with addresses and ports
+// in network order, a port in the low half of its field. A dual-stack socket has a row in each family, so the row of a
+// "::" stands for IPv6 alone.
 inline void read_ip_table(const unsigned char* bytes, std::size_t size, const Endpoint& wanted, bool v6,
-                          std::vector<Socket>& sockets) {
+                          std::vector<Socket>& rows) {
     struct Layout { // the offsets within a row
         std::size_t size, address, scope, port, state;
     };
-    const bool tcp = wanted.transport() == Transport::tcp;
-    const Layout at = tcp ? (v6 ? Layout{56, 0, 16, 20, 48} : Layout{24, 4, 0, 8, 0})
-                          : (v6 ? Layout{28, 0, 16, 20, 0} : Layout{12, 0, 0, 4, 0});
+    const bool is_tcp = wanted.transport() == Transport::tcp;
+    const Layout at = is_tcp ? (v6 ? Layout{56, 0, 16, 20, 48} : Layout{24, 4, 0, 8, 0})
+                             : (v6 ? Layout{28, 0, 16, 20, 0} : Layout{12, 0, 0, 4, 0});
     constexpr std::size_t count_size = 4;
+    constexpr std::uint32_t state_listen = 2; // MIB_TCP_STATE_LISTEN
     if (size < count_size) { return; }
     std::size_t count = (std::min<std::size_t>)(read_bytes<std::uint32_t>(bytes), (size - count_size) / at.size);
-    for (const unsigned char* row = bytes + count_size; count > 0; --count, row += at.size) {
-        if (row[at.port] * 256U + row[at.port + 1] != wanted.port()) { continue; }
+    for (const unsigned char* from = bytes + count_size; count > 0; --count, from += at.size) {
+        if (from[at.port] * 256U + from[at.port + 1] != wanted.port()) { continue; }
         Address address = v4_any;
-        copy_bytes(address.bytes + (v6 ? 0 : 12), row + at.address, v6 ? 16 : 4);
-        const auto state = read_bytes<std::uint32_t>(row + at.state);
-        const auto scope = v6 ? read_bytes<std::uint32_t>(row + at.scope) : 0;
-        Socket socket;
-        socket.local = Access::endpoint(v6, address, wanted.port(), wanted.transport(), scope, true);
-        socket.pid = read_bytes<std::uint32_t>(row + at.size - 4);
-        socket.state = !tcp              ? State::bound
-                       : state == 2      ? State::listening // MIB_TCP_STATE_LISTEN
-                       : socket.pid == 0 ? State::lingering
-                                         : State::connected;
-        sockets.push_back(std::move(socket));
+        std::memcpy(address.bytes + (v6 ? 0 : 12), from + at.address, v6 ? 16 : 4);
+        const auto state = read_bytes<std::uint32_t>(from + at.state);
+        const auto scope = v6 ? read_bytes<std::uint32_t>(from + at.scope) : 0;
+        Socket row;
+        row.local = make_endpoint(v6, address, wanted.port(), wanted.transport(), scope, true);
+        row.pid = read_bytes<std::uint32_t>(from + at.size - 4);
+        row.state = !is_tcp                 ? State::bound
+                    : state == state_listen ? State::listening
+                    : row.pid == 0          ? State::lingering
+                                            : State::connected;
+        rows.push_back(std::move(row));
     }
 }
 
@@ -3877,7 +4348,7 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
 #if defined(_WIN32)
 
 // As in the SDK (windows.h), which brings 29,000 macros and 100,000 lines. It may be included too, before or after;
-// only NO_STRICT, which gives HMODULE another type, does not go with it.
+// only NO_STRICT, which gives HMODULE another type, is not supported.
 struct HINSTANCE__;
 struct _FILETIME;
 struct _SECURITY_ATTRIBUTES;
@@ -3916,17 +4387,32 @@ __declspec(dllimport) int __stdcall ReadConsoleInputW(void*, _INPUT_RECORD*, uns
 
 namespace addr_in_use {
 inline namespace ADDR_IN_USE_NAMESPACE {
-namespace detail::os {
+namespace detail {
+
+// WSAEADDRINUSE; libuv's UV_EADDRINUSE, which is not the negated number here; WSAEACCES: taken with
+// SO_EXCLUSIVEADDRUSE, or reserved ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE").
+inline constexpr Os::Traits Os::traits{10048,
+                                       -4091,
+                                       10013,
+                                       true,
+                                       false,
+                                       true,
+                                       false,
+                                       " Look as administrator: netstat -ano | findstr :PORT",
+                                       "",
+                                       " Look at netsh int ipv4 show excludedportrange tcp, and netsh http show "
+                                       "servicestate"};
 
 // A handle that is null or -1 is none.
-inline Handle owned(void* handle) noexcept {
+inline Handle own(void* handle) noexcept {
     return Handle(handle == nullptr ? -1 : reinterpret_cast<std::intptr_t>(handle));
 }
 inline void* raw(const Handle& handle) noexcept { return reinterpret_cast<void*>(handle.value()); }
 
-inline int last_error() noexcept { return static_cast<int>(::GetLastError()); }
-inline void last_error(int value) noexcept { ::SetLastError(static_cast<unsigned long>(value)); }
-inline std::error_code last_system_error() noexcept { return system_error(last_error()); }
+inline int Os::last_error() noexcept { return static_cast<int>(::GetLastError()); }
+inline void Os::set_last_error(int value) noexcept { ::SetLastError(static_cast<unsigned long>(value)); }
+inline std::error_code last_system_error() noexcept { return system_error(Os::last_error()); }
+inline std::error_code not_supported() noexcept { return std::make_error_code(std::errc::function_not_supported); }
 
 inline Handle::~Handle() {
     if (value_ != -1) {
@@ -3935,36 +4421,29 @@ inline Handle::~Handle() {
     }
 }
 
-inline constexpr unsigned long no_such_process = 87; // ERROR_INVALID_PARAMETER, what OpenProcess says of a free pid
-
-// WSAEADDRINUSE; libuv's UV_EADDRINUSE, which is not the negated number here; WSAEACCES: taken with
-// SO_EXCLUSIVEADDRUSE, or kept by the system ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE").
-inline BindErrors bind_errors() noexcept { return {10048, -4091, 10013}; }
-inline bool exact_first() noexcept { return true; }
-inline bool can_ask() noexcept { return false; } // there is no SIGTERM for another console's program
-
-inline std::string_view advice(Obstacle obstacle) noexcept {
-    return obstacle == Obstacle::invisible_holder ? " Look as administrator: netstat -ano | findstr :PORT."
-           : obstacle == Obstacle::reserved_port
-               ? " See netsh int ipv4 show excludedportrange tcp, and netsh http show servicestate."
-               : "";
+// For functions that take milliseconds; the largest number would mean for ever.
+inline unsigned long wait_time(Milliseconds time) noexcept {
+    return static_cast<unsigned long>((std::max<std::int64_t>)(0, (std::min<std::int64_t>)(time.count(), INT32_MAX)));
 }
 
-inline std::uint32_t self() noexcept { return static_cast<std::uint32_t>(::GetCurrentProcessId()); }
-inline bool privileged() noexcept { return false; } // asked only where a socket shows its user
-inline void pause(Milliseconds time) noexcept { ::Sleep(static_cast<unsigned long>(time.count())); }
+inline std::uint32_t Os::current_pid() noexcept { return static_cast<std::uint32_t>(::GetCurrentProcessId()); }
+inline bool Os::is_privileged() noexcept { return false; } // asked only where a socket shows its user
+inline void Os::pause(Milliseconds time) noexcept { ::Sleep(wait_time(time)); }
 
-// Steps of 100 ns since 1601, as GetProcessTimes tells when a process started.
-inline std::uint64_t now() noexcept {
+// Steps of 100 ns since 1601, the clock of GetProcessTimes.
+inline std::uint64_t Os::now() noexcept {
     using Steps = std::chrono::duration<std::int64_t, std::ratio<1, 10000000>>;
     const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
     return static_cast<std::uint64_t>(std::chrono::duration_cast<Steps>(since_1970).count()) + 116444736000000000U;
 }
-inline bool started_after(const Holder& holder, std::uint64_t moment) noexcept { return holder.start_time > moment; }
+inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexcept {
+    return holder.start_time > moment;
+}
 
-// A function of a library of the system's own, by name: nothing to link, and no library of that name from elsewhere.
+// Returns a function of one of the system's own libraries by name: nothing to link, and no library of that name from
+// another folder.
 template <class Function> Function load(const char* library, const char* name) noexcept {
-    constexpr unsigned long search_system32 = 0x800;
+    constexpr unsigned long search_system32 = 0x800; // LOAD_LIBRARY_SEARCH_SYSTEM32
     HINSTANCE__* const module = ::LoadLibraryExA(library, nullptr, search_system32);
     return module == nullptr ? nullptr
                              : reinterpret_cast<Function>(reinterpret_cast<void (*)()>(::GetProcAddress(module, name)));
@@ -3993,11 +4472,10 @@ struct ProcessEntry { // PROCESSENTRY32W
 };
 static_assert(sizeof(ProcessEntry) == (sizeof(void*) == 8 ? 568 : 556));
 
-// All processes. The parent of one may be dead, and its pid another's by now.
 inline std::vector<ProcessEntry> all_processes(std::error_code& error) {
     constexpr unsigned long of_processes = 2; // TH32CS_SNAPPROCESS
     std::vector<ProcessEntry> entries;
-    const Handle snapshot = owned(::CreateToolhelp32Snapshot(of_processes, 0));
+    const Handle snapshot = own(::CreateToolhelp32Snapshot(of_processes, 0));
     ProcessEntry entry{};
     entry.size = sizeof entry;
     auto* const pointer = reinterpret_cast<tagPROCESSENTRY32W*>(&entry);
@@ -4015,13 +4493,19 @@ inline std::string name_of(const ProcessEntry& entry) {
 
 inline Handle open_process(std::uint32_t pid, unsigned long more_rights = 0) noexcept {
     constexpr unsigned long query = 0x1000; // PROCESS_QUERY_LIMITED_INFORMATION
-    return owned(::OpenProcess(query | more_rights, 0, pid));
+    return own(::OpenProcess(query | more_rights, 0, pid));
 }
 
 inline std::uint64_t start_time(const Handle& process) noexcept {
     std::uint64_t times[4] = {}; // of its creation, its exit, in the kernel and outside
     const auto time = [&](int i) { return reinterpret_cast<_FILETIME*>(&times[i]); };
     return process && ::GetProcessTimes(raw(process), time(0), time(1), time(2), time(3)) != 0 ? times[0] : 0;
+}
+
+// The parent may have exited, and its pid may belong to a younger process.
+inline std::uint32_t living_parent(const ProcessEntry& entry) noexcept {
+    const std::uint64_t older = start_time(open_process(entry.parent));
+    return older != 0 && older <= start_time(open_process(entry.pid)) ? entry.parent : 0;
 }
 
 inline std::string executable(const Handle& process) {
@@ -4042,17 +4526,16 @@ inline std::string command_line(const Handle& process) {
     const auto query = load<Query>("ntdll.dll", "NtQueryInformationProcess");
     constexpr int of_command_line = 60;           // ProcessCommandLineInformation
     std::vector<unsigned char> buffer(66 * 1024); // the size is 16 bits
-    Text text{};
     if (!process || query == nullptr ||
         query(raw(process), of_command_line, buffer.data(), static_cast<unsigned long>(buffer.size()), nullptr) < 0) {
         return "";
     }
-    copy_bytes(&text, buffer.data(), sizeof text);
+    const auto text = read_bytes<Text>(buffer.data());
     return utf8(text.characters, text.size / sizeof(wchar_t));
 }
 
-// The user's security identifier, "S-1-5-21-...", as its parts are laid out (SID, winnt.h).
-inline std::string user(const Handle& process) {
+// Returns the user's security identifier, "S-1-5-21-...", as its parts are laid out (SID, winnt.h).
+inline std::string user_of(const Handle& process) {
     using OpenToken = int(__stdcall*)(void*, unsigned long, void**);
     using TokenFacts = int(__stdcall*)(void*, int, void*, unsigned long, unsigned long*);
     const auto open_token = load<OpenToken>("advapi32.dll", "OpenProcessToken");
@@ -4065,7 +4548,7 @@ inline std::string user(const Handle& process) {
     if (!process || open_token == nullptr || token_facts == nullptr || open_token(raw(process), query, &handle) == 0) {
         return "";
     }
-    const Handle token = owned(handle);
+    const Handle token = own(handle);
     if (token_facts(raw(token), of_user, facts, sizeof facts, &size) == 0) { return ""; }
     const auto* const sid = read_bytes<const unsigned char*>(facts);
     std::uint64_t authority = 0;
@@ -4077,157 +4560,168 @@ inline std::string user(const Handle& process) {
     return text;
 }
 
-inline Holder identify(std::uint32_t pid) {
-    Holder holder;
-    std::error_code error;
-    for (const ProcessEntry& entry : all_processes(error)) {
-        if (entry.pid != pid) { continue; }
-        const Handle process = open_process(pid);
-        holder.pid = pid;
-        holder.start_time = start_time(process);
-        holder.name = name_of(entry);
-        holder.executable = executable(process);
-        holder.command_line = command_line(process).substr(0, 4096);
-        holder.user = user(process);
-    }
-    return holder;
-}
-
-inline std::error_code read_table(const Endpoint& wanted, bool v6, bool only_listening, std::vector<Socket>& sockets) {
-    using Function = unsigned long(__stdcall*)(void*, unsigned long*, int, unsigned long, int, unsigned long);
-    const bool tcp = wanted.transport() == Transport::tcp;
-    const auto function = load<Function>("iphlpapi.dll", tcp ? "GetExtendedTcpTable" : "GetExtendedUdpTable");
-    if (function == nullptr) { return last_system_error(); }
-    constexpr unsigned long too_small = 122; // ERROR_INSUFFICIENT_BUFFER
-    constexpr unsigned long no_such_family = 50;
-    std::vector<unsigned char> table;
-    unsigned long size = 4096;
-    unsigned long error = too_small;
-    for (int tries = 0; tries < 10 && error == too_small; ++tries, size += size / 4) { // it grows while we look
-        table.resize(size);
-        // TCP_TABLE_OWNER_PID_LISTENER, TCP_TABLE_OWNER_PID_ALL, UDP_TABLE_OWNER_PID
-        error = function(table.data(), &size, 0, v6 ? 23 : 2, !tcp ? 1 : only_listening ? 3 : 5, 0);
-    }
-    if (error == 0) { read_ip_table(table.data(), table.size(), wanted, v6, sockets); }
-    return error == 0 || (v6 && error == no_such_family) ? std::error_code() : system_error(static_cast<int>(error));
-}
-
-inline std::error_code read_tables(const Endpoint& wanted, bool only_listening, std::vector<Socket>& sockets) {
-    if (Access::is_path(wanted)) { // no table has Unix domain sockets
-        return std::make_error_code(std::errc::function_not_supported);
-    }
-    const std::error_code error = read_table(wanted, false, only_listening, sockets);
-    return error ? error : read_table(wanted, true, only_listening, sockets);
-}
-
-// The table names who made a socket. When that process is dead, a child that inherited the socket holds it, and no
-// function tells which.
-inline std::string heirs(std::uint32_t dead, const std::vector<ProcessEntry>& processes) {
-    std::string text = "the process " + std::to_string(dead) + " that made it is dead";
-    for (const ProcessEntry& entry : processes) {
-        if (entry.parent == dead) {
-            text += ", its child " + name_of(entry) + " (pid " + std::to_string(entry.pid) + ") may";
-        }
-    }
-    return text;
-}
-
-inline std::vector<Holder> name_owners(const Endpoint& endpoint, std::vector<Socket>& sockets, std::error_code& error) {
-    keep_conflicting(endpoint, sockets);
-    doubt_one_address(endpoint, sockets);
-    std::vector<Holder> processes;
-    for (const Socket& socket : sockets) {
-        if (any_of(processes, [&](const Holder& known) { return known.pid == socket.pid; })) { continue; }
-        processes.push_back(identify(socket.pid));
-        processes.back().pid = socket.pid;
-    }
-    std::vector<Holder> holders = gather(endpoint, sockets, processes);
-    for (Holder& holder : holders) {
-        if (holder.pid != 0 && holder.name.empty()) { // in no list of processes
-            holder.name = heirs(holder.pid, all_processes(error));
-            holder.pid = 0;
-        }
-    }
-    return error ? std::vector<Holder>() : holders;
-}
-
-inline std::vector<Holder> list_holders(const Endpoint& endpoint, std::error_code& error) {
-    std::vector<Socket> sockets;
-    error = read_tables(endpoint, false, sockets);
-    return error ? std::vector<Holder>() : name_owners(endpoint, sockets, error);
-}
-
-inline bool held(const Endpoint& endpoint) {
-    std::vector<Socket> sockets;
-    const std::error_code error = read_tables(endpoint, true, sockets);
-    keep_conflicting(endpoint, sockets);
-    return !error && any_of(sockets, [](const Socket& socket) { return holds_address(socket); });
-}
-
-inline bool holds(std::uint32_t pid, const Endpoint& socket, std::error_code& error) {
-    std::vector<Socket> sockets;
-    error = read_tables(socket, true, sockets);
-    return !error && any_of(sockets, [&](const Socket& row) {
-        return row.pid == pid && holds_address(row) && same_address(row.local, socket);
-    });
-}
-
-inline PortRange ephemeral_ports() { return {}; } // no function tells
-
-// No socket file is removed here, since no table tells whose it is.
-inline Eviction release(const Endpoint&, bool) {
-    Eviction nothing;
-    nothing.fate = Fate::already_gone;
-    return nothing;
-}
-
-inline std::string_view of_the_system(std::uint32_t pid) noexcept {
+inline bool is_critical(std::uint32_t pid, const Handle& process) noexcept {
     using Critical = int(__stdcall*)(void*, int*);
-    if (pid <= 4) { return "it is Windows itself (http.sys, file sharing): see netsh http show servicestate"; }
-    const auto is_critical = load<Critical>("kernel32.dll", "IsProcessCritical"); // since Windows 8.1
-    const Handle process = open_process(pid);
+    const auto ask = load<Critical>("kernel32.dll", "IsProcessCritical"); // since Windows 8.1
     int critical = 0;
-    return process && is_critical != nullptr && is_critical(raw(process), &critical) != 0 && critical != 0
-               ? "Windows stops without it"
-               : "";
+    return pid <= 4 || (process && ask != nullptr && ask(raw(process), &critical) != 0 && critical != 0);
 }
 
-inline std::uint32_t parent(std::uint32_t pid, std::error_code& error) {
+inline ProcessInfo Os::inspect(std::uint32_t pid) {
+    ProcessInfo info;
+    const std::vector<ProcessEntry> entries = all_processes(info.error);
+    const auto find = [&](std::uint32_t wanted) {
+        return std::find_if(entries.begin(), entries.end(), [&](const ProcessEntry& e) { return e.pid == wanted; });
+    };
+    const auto entry = find(pid);
+    info.is_critical = pid <= 4;
+    info.is_dead = !info.error && entry == entries.end();
+    if (entry == entries.end()) { return info; }
+    const Handle process = open_process(pid);
+    if (!process) { info.error = last_system_error(); }
+    info.holder.pid = pid;
+    info.holder.start_time = start_time(process);
+    info.holder.name = name_of(*entry);
+    info.holder.executable = executable(process);
+    info.holder.command_line = command_line(process).substr(0, 4096);
+    info.holder.user = user_of(process);
+    for (std::string& user : info.users) { user = info.holder.user; }
+    info.parent = living_parent(*entry);
+    if (const auto parent = find(info.parent); parent != entries.end() && name_of(*parent) == "services.exe") {
+        info.service = "services.exe/" + info.holder.executable;
+    }
+    info.has_terminal = true;
+    info.is_critical = is_critical(pid, process);
+    return info;
+}
+
+inline std::uint32_t Os::parent(std::uint32_t pid, std::error_code& error) {
     for (const ProcessEntry& entry : all_processes(error)) {
-        const std::uint64_t older = entry.pid == pid ? start_time(open_process(entry.parent)) : 0;
-        if (older != 0 && older <= start_time(open_process(pid))) { return entry.parent; }
+        if (entry.pid == pid) { return living_parent(entry); }
     }
     return 0;
 }
 
-inline std::string service(std::uint32_t pid, std::error_code& error) {
-    const Holder above = identify(parent(pid, error));
-    return above.name == "services.exe" ? "services.exe/" + executable(open_process(pid)) : "";
+inline std::string Os::arguments(std::uint32_t pid, std::error_code&) { return command_line(open_process(pid)); }
+
+// A dead parent's children too.
+inline std::vector<std::uint32_t> Os::children(std::uint32_t pid, std::error_code& error) {
+    std::vector<std::uint32_t> found;
+    for (const ProcessEntry& entry : all_processes(error)) {
+        if (entry.parent == pid && entry.pid != pid) { found.push_back(static_cast<std::uint32_t>(entry.pid)); }
+    }
+    return found;
 }
 
-inline std::uint32_t tracer(std::error_code&) { return 0; } // no function tells who it is; as a rule an ancestor
-inline bool on_terminal(std::uint32_t, std::error_code&) { return true; }
-inline bool isolated(std::uint32_t, std::error_code&) { return false; }
+inline std::uint32_t Os::debugger(std::error_code&) { return 0; } // no function tells; usually an ancestor
+inline PortRange Os::ephemeral_ports() { return {}; }             // no function tells those of UDP
 
-inline bool same_user(std::uint32_t pid) {
-    const std::string ours = user(open_process(self()));
-    return !ours.empty() && ours == user(open_process(pid));
-}
-// A running program's file cannot be replaced here: one path is one file.
-inline bool same_executable(std::uint32_t pid) {
-    const std::string ours = executable(open_process(self()));
-    return !ours.empty() && ours == executable(open_process(pid));
-}
-inline bool same_command_line(std::uint32_t pid) {
-    const std::string ours = command_line(open_process(self()));
-    return !ours.empty() && ours == command_line(open_process(pid));
+inline std::error_code read_table(const Endpoint& wanted, bool v6, bool only_listening, std::vector<Socket>& rows) {
+    using Function = unsigned long(__stdcall*)(void*, unsigned long*, int, unsigned long, int, unsigned long);
+    const bool is_tcp = wanted.transport() == Transport::tcp;
+    const auto function = load<Function>("iphlpapi.dll", is_tcp ? "GetExtendedTcpTable" : "GetExtendedUdpTable");
+    if (function == nullptr) { return last_system_error(); }
+    constexpr unsigned long too_small = 122;     // ERROR_INSUFFICIENT_BUFFER
+    constexpr unsigned long no_such_family = 50; // ERROR_NOT_SUPPORTED
+    constexpr int tcp_listeners = 3;             // TCP_TABLE_OWNER_PID_LISTENER
+    constexpr int tcp_all = 5;                   // TCP_TABLE_OWNER_PID_ALL
+    constexpr int udp_all = 1;                   // UDP_TABLE_OWNER_PID
+    std::vector<unsigned char> table;
+    unsigned long size = 4096;
+    unsigned long error = too_small;
+    for (int tries = 0; tries < 10 && error == too_small; ++tries, size += size / 4) { // it grows meanwhile
+        table.resize(size);
+        error = function(table.data(), &size, 0, v6 ? 23 : 2,
+                         !is_tcp          ? udp_all
+                         : only_listening ? tcp_listeners
+                                          : tcp_all,
+                         0);
+    }
+    if (error == 0) { read_ip_table(table.data(), table.size(), wanted, v6, rows); }
+    return error == 0 || (v6 && error == no_such_family) ? std::error_code() : system_error(static_cast<int>(error));
 }
 
-// An open process keeps its pid, so that the second handle below is of the same one ("Process Handles and
+inline std::vector<Socket> Os::list_sockets(const Endpoint& endpoint, Which which, std::error_code& error) {
+    std::vector<Socket> rows;
+    error.clear();
+    if (is_path(endpoint)) { error = not_supported(); } // no table has Unix domain sockets
+    for (const bool v6 : {false, true}) {
+        if (!error) { error = read_table(endpoint, v6, which != Which::all, rows); }
+    }
+    return error ? std::vector<Socket>() : rows;
+}
+
+inline std::error_code Os::attach_owners(std::vector<Socket>&, std::uint32_t) { return {}; }
+
+inline std::vector<Socket> Os::list_by_lsof(const Endpoint&, Milliseconds, std::error_code& error) {
+    error = not_supported();
+    return {};
+}
+
+struct SocketAddress { // sockaddr_in (16 bytes) or sockaddr_in6 (28)
+    std::uint16_t family;
+    unsigned char port[2];
+    unsigned char v4_or_flow[4];
+    unsigned char v6[16];
+    std::uint32_t scope;
+};
+static_assert(sizeof(SocketAddress) == 28);
+
+inline std::error_code Os::can_bind(const Endpoint& endpoint) {
+    using StartUp = int(__stdcall*)(unsigned short, void*);
+    using NoArgument = int(__stdcall*)();
+    using Open = std::uintptr_t(__stdcall*)(int, int, int);
+    using SetOption = int(__stdcall*)(std::uintptr_t, int, int, const char*, int);
+    using Bind = int(__stdcall*)(std::uintptr_t, const void*, int);
+    using Close = int(__stdcall*)(std::uintptr_t);
+    const auto start_up = load<StartUp>("ws2_32.dll", "WSAStartup");
+    const auto clean_up = load<NoArgument>("ws2_32.dll", "WSACleanup");
+    const auto last = load<NoArgument>("ws2_32.dll", "WSAGetLastError");
+    const auto open = load<Open>("ws2_32.dll", "socket");
+    const auto set_option = load<SetOption>("ws2_32.dll", "setsockopt");
+    const auto bind = load<Bind>("ws2_32.dll", "bind");
+    const auto close = load<Close>("ws2_32.dll", "closesocket");
+    alignas(8) unsigned char data[512]; // WSADATA
+    if (start_up == nullptr || clean_up == nullptr || last == nullptr || open == nullptr || set_option == nullptr ||
+        bind == nullptr || close == nullptr || start_up(0x202, data) != 0) {
+        return not_supported();
+    }
+    const EndpointParts& parts = parts_of(endpoint);
+    const bool v6 = parts.kind == HostKind::v6;
+    const bool is_tcp = parts.transport == Transport::tcp;
+    SocketAddress address{};
+    address.family = v6 ? 23 : 2; // AF_INET6, AF_INET
+    address.port[0] = static_cast<unsigned char>(parts.port >> 8);
+    address.port[1] = static_cast<unsigned char>(parts.port & 255);
+    std::memcpy(v6 ? address.v6 : address.v4_or_flow, parts.address.bytes + (v6 ? 0 : 12), v6 ? 16 : 4);
+    address.scope = parts.scope;
+    const std::uintptr_t socket = open(address.family, is_tcp ? 1 : 2, 0); // SOCK_STREAM, SOCK_DGRAM
+    const int on = 1;
+    const int v6_only = parts.v6_only ? 1 : 0;
+    const auto set = [&](int level, int name, const int& value) {
+        return set_option(socket, level, name, reinterpret_cast<const char*>(&value), sizeof value) == 0;
+    };
+    const bool good = socket != ~std::uintptr_t{0} && (!is_tcp || set(0xffff, -5, on)) && // SO_EXCLUSIVEADDRUSE
+                      (!v6 || set(41, 27, v6_only)) &&                                    // IPV6_V6ONLY
+                      bind(socket, &address, v6 ? 28 : 16) == 0;
+    const int error = good ? 0 : last();
+    if (socket != ~std::uintptr_t{0}) { close(socket); }
+    clean_up();
+    switch (error) { // the codes have no std::errc in every standard library
+    case 10048: return std::make_error_code(std::errc::address_in_use);
+    case 10047: return std::make_error_code(std::errc::address_family_not_supported);
+    case 10049: return std::make_error_code(std::errc::address_not_available);
+    case 10013: return std::make_error_code(std::errc::permission_denied);
+    default: return system_error(error);
+    }
+}
+
+// An open process keeps its pid, so that the second handle in signal() is of the same one ("Process Handles and
 // Identifiers").
-inline Process::Process(std::uint32_t pid) : pid_(pid) {
+inline Os::Process::Process(std::uint32_t pid) : id_{pid} {
     constexpr unsigned long synchronize = 0x100000;
-    if (pid <= 4 || pid == self()) {
+    constexpr unsigned long no_such_process = 87; // ERROR_INVALID_PARAMETER, of OpenProcess for a free pid
+    if (pid <= 4 || pid == current_pid()) {
         error_ = std::make_error_code(std::errc::operation_not_permitted);
         return;
     }
@@ -4235,18 +4729,18 @@ inline Process::Process(std::uint32_t pid) : pid_(pid) {
     if (!handle_ && ::GetLastError() != no_such_process) { error_ = last_system_error(); }
 }
 
-inline bool Process::exited() const { return !error_ && (!handle_ || ::WaitForSingleObject(raw(handle_), 0) == 0); }
+inline bool Os::Process::exited() const { return !error_ && (!handle_ || ::WaitForSingleObject(raw(handle_), 0) == 0); }
 
-inline std::error_code Process::signal(Ask ask) const {
-    constexpr unsigned long terminate = 1;
+inline std::error_code Os::Process::signal(Signal signal) const {
+    constexpr unsigned long terminate = 1; // PROCESS_TERMINATE
     if (error_) { return error_; }
-    const Handle process = exited() ? Handle() : open_process(pid_, terminate);
-    if (process && (ask == Ask::permission || ::TerminateProcess(raw(process), 1) != 0)) { return {}; }
-    const std::error_code error = last_system_error(); // ERROR_ACCESS_DENIED for a dying process as well
+    const Handle process = exited() ? Handle() : open_process(id_.pid, terminate);
+    if (process && (signal == Signal::probe || ::TerminateProcess(raw(process), 1) != 0)) { return {}; }
+    const std::error_code error = last_system_error(); // ERROR_ACCESS_DENIED for an exiting process as well
     return exited() ? std::make_error_code(std::errc::no_such_process) : error;
 }
 
-inline void Process::wait(const std::vector<Process>& processes, Milliseconds time) {
+inline void Os::Process::wait(const std::vector<Process>& processes, Milliseconds time) {
     void* handles[64]; // MAXIMUM_WAIT_OBJECTS
     unsigned long count = 0;
     for (const Process& process : processes) {
@@ -4254,20 +4748,27 @@ inline void Process::wait(const std::vector<Process>& processes, Milliseconds ti
         if (count < std::size(handles)) {
             handles[count++] = raw(process.handle_);
         } else {
-            time = (std::min)(time, Milliseconds(10)); // its death is no event
+            time = (std::min)(time, polling_interval);
         }
     }
-    const auto milliseconds = static_cast<unsigned long>((std::min<std::int64_t>)(time.count(), INT32_MAX));
     if (count == 0) {
-        ::Sleep(milliseconds);
+        pause(time);
     } else {
-        ::WaitForMultipleObjects(count, handles, 0, milliseconds);
+        ::WaitForMultipleObjects(count, handles, 0, wait_time(time));
     }
 }
 
-inline std::vector<Holder> lsof(const Endpoint&, Milliseconds, std::error_code& error) {
-    error = std::make_error_code(std::errc::function_not_supported);
+// No table tells whose socket a file is: nothing is removed here.
+inline FileInfo Os::inspect_file(const Endpoint&, std::error_code& error) {
+    error = not_supported();
     return {};
+}
+inline std::error_code Os::connect_to(const Endpoint&) { return not_supported(); }
+inline std::error_code Os::remove_file(const Endpoint&, const FileInfo&, std::string&) { return not_supported(); }
+
+inline std::uint32_t Os::interface_index(std::string_view name) noexcept {
+    std::uint32_t index = 0;
+    return to_number(name, index) ? index : 0;
 }
 
 struct ConsoleEvent { // INPUT_RECORD with a KEY_EVENT_RECORD
@@ -4281,12 +4782,12 @@ struct ConsoleEvent { // INPUT_RECORD with a KEY_EVENT_RECORD
 };
 static_assert(sizeof(ConsoleEvent) == 20);
 
-// In the console that the program has, if it has one; what was typed before is thrown away.
-inline bool ask_on_terminal(const std::string& question, Milliseconds timeout) {
+// Asks in the console of this process, if it has one.
+inline bool Os::ask_on_terminal(const std::string& question, Milliseconds timeout) {
     const Clock::time_point deadline = deadline_after(timeout);
     constexpr unsigned long read_and_write = 0xC0000000;
     const auto open = [](const wchar_t* name) {
-        return owned(::CreateFileW(name, read_and_write, 3, nullptr, 3, 0, nullptr));
+        return own(::CreateFileW(name, read_and_write, 3, nullptr, 3, 0, nullptr));
     };
     const Handle input = open(L"CONIN$");
     const Handle output = open(L"CONOUT$");
@@ -4295,17 +4796,16 @@ inline bool ask_on_terminal(const std::string& question, Milliseconds timeout) {
         ::WriteFile(raw(output), question.data(), static_cast<unsigned long>(question.size()), &size, nullptr) == 0) {
         return false;
     }
+    constexpr unsigned short key_event = 1; // KEY_EVENT
     std::string answer;
     for (;;) {
-        const os::Milliseconds left = left_until(deadline);
+        const Milliseconds left = left_until(deadline);
         ConsoleEvent event{};
-        if (left <= Milliseconds(0) ||
-            ::WaitForSingleObject(raw(input),
-                                  static_cast<unsigned long>((std::min<std::int64_t>)(left.count(), INT32_MAX))) != 0 ||
+        if (left <= Milliseconds(0) || ::WaitForSingleObject(raw(input), wait_time(left)) != 0 ||
             ::ReadConsoleInputW(raw(input), reinterpret_cast<_INPUT_RECORD*>(&event), 1, &size) == 0) {
             return false;
         }
-        if (event.type != 1 || event.pressed == 0 || event.character == 0) { continue; } // KEY_EVENT
+        if (event.type != key_event || event.pressed == 0 || event.character == 0) { continue; }
         const char c = event.character < 128 ? static_cast<char>(event.character) : '?';
         ::WriteFile(raw(output), c == '\r' ? "\r\n" : &c, c == '\r' ? 2 : 1, &size, nullptr);
         if (c == '\r') { return means_yes(answer); }
@@ -4313,16 +4813,11 @@ inline bool ask_on_terminal(const std::string& question, Milliseconds timeout) {
     }
 }
 
-inline void write_line(std::string_view line) {
+inline void Os::write_line(std::string_view line) {
     std::fprintf(stderr, "%.*s\n", static_cast<int>(line.size()), line.data());
 }
 
-} // namespace detail::os
-
-inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
-    std::uint32_t index = 0;
-    return to_number(scope, index) ? index : 0;
-}
+} // namespace detail
 } // namespace ADDR_IN_USE_NAMESPACE
 } // namespace addr_in_use
 #endif // Windows
@@ -4334,4 +4829,4 @@ inline std::uint32_t detail::interface_index(std::string_view scope) noexcept {
 #undef ADDR_IN_USE_RETHROW
 #undef ADDR_IN_USE_TRY
 
-#endif // RETRY_ON_ADDR_IN_USE_HPP_0_1_0
+#endif // RETRY_ON_ADDR_IN_USE_HPP_0_2_0

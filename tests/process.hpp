@@ -14,6 +14,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,6 +42,20 @@ private:
     pid_t pid_;
     int fd_;
 };
+
+// As in /proc/PID/stat: R, S, T, Z ...
+inline char process_state(std::uint32_t pid) {
+    char state = '?';
+    if (std::FILE* const file = std::fopen(("/proc/" + std::to_string(pid) + "/stat").c_str(), "r")) {
+        char text[256] = {};
+        if (std::fgets(text, sizeof text, file) != nullptr) {
+            const std::string_view line = text;
+            state = line.substr(line.rfind(") ") + 2).front();
+        }
+        std::fclose(file);
+    }
+    return state;
+}
 
 class Helper {
 public:

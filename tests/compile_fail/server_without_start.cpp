@@ -1,4 +1,4 @@
-// expect: a Server needs start(const Endpoint&), start(port) or start(), or to be callable like that
+// expect: a Server needs start(const Endpoint&), start(host, port), start(port) or start(), or to be callable like
 // one sentence, one cause
 #include <retry_on_addr_in_use.hpp>
 
@@ -10,7 +10,7 @@ struct Server {
 };
 #else
 struct Server {
-    void run(int, int);
+    void start(int, int);
 };
 #endif
 void use() { RetryOnAddrInUse<Server>().start(80); }

@@ -28,7 +28,7 @@ void start(const std::string& host, int port, Killer killer, Probe probe = Probe
     addr_in_use::RetryOnAddrInUse retry{listen, std::move(probe), std::move(killer)};
     std::string outcome = "served";
     try {
-        retry.start(is_path ? addr_in_use::Endpoint::path(host.substr(5)) : addr_in_use::Endpoint(host, port));
+        retry.start(is_path ? addr_in_use::Endpoint::unix_stream(host.substr(5)) : addr_in_use::Endpoint(host, port));
     } catch (const std::system_error&) { outcome = "failed"; }
     outcome += ' ' + to_string(retry.recovery().obstacle);
     for (const addr_in_use::Eviction& eviction : retry.recovery().evictions) {

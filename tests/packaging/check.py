@@ -177,7 +177,7 @@ def vcpkg(place):
     """)
     packages = place / "packages"
     run("cmake", f"-DPLACE={place}", f"-DCURRENT_PORT_DIR={port}", f"-DCURRENT_PACKAGES_DIR={packages}", "-P", place / "steps.cmake")
-    consume("installed", place, f"-DCMAKE_PREFIX_PATH={packages}", "-DWANTED=0.1")
+    consume("installed", place, f"-DCMAKE_PREFIX_PATH={packages}", "-DWANTED=" + ".".join(VERSION.split(".")[:2]))
     empty = [path for path in packages.rglob("*") if path.is_dir() and not any(path.iterdir())]
     assert not empty, empty
     assert not (packages / "lib").exists() and not (packages / "debug").exists()

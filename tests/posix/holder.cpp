@@ -1,8 +1,9 @@
 // A process that holds an address, for the tests that run on every POSIX system. Its arguments are carried out in
 // order:
 //
-//   reuseport                             for the sockets that follow
+//   reuseport  v6only                     for the sockets that follow
 //   listen=HOST:PORT bind=HOST:PORT udp=HOST:PORT listen=unix:PATH bind=unix:PATH
+//   listen-same=HOST:0                    on the port of the socket before
 //   ignore-term release-on-term           what to do on SIGTERM: nothing; close the sockets and go on
 //   descriptors=N  fork=N                 holds that many; has that many children, which share everything
 //
@@ -39,6 +40,7 @@ extern "C" void release(int) {
 
 int main(int argc, char** argv) {
     int reuse_port = 0;
+    int v6_only = 0;
     unsigned port = 0;
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
@@ -46,6 +48,8 @@ int main(int argc, char** argv) {
         const std::string value = word.substr(word.find('=') + 1);
         if (name == "reuseport") {
             reuse_port = 1;
+        } else if (name == "v6only") {
+            v6_only = 1;
         } else if (value.substr(0, 5) == "unix:") {
             sockaddr_un local{};
             local.sun_family = AF_UNIX;
@@ -56,10 +60,12 @@ int main(int argc, char** argv) {
                 fail(argv[i]);
             }
             port = 1;
-        } else if (name == "listen" || name == "bind" || name == "udp") {
+        } else if (name == "listen" || name == "listen-same" || name == "bind" || name == "udp") {
             const std::string host = value.substr(0, value.rfind(':'));
             const bool v6 = host.find(':') != std::string::npos;
-            const auto number = htons(static_cast<std::uint16_t>(std::atoi(value.c_str() + host.size() + 1)));
+            const bool is_same = name == "listen-same";
+            const auto number =
+                htons(static_cast<std::uint16_t>(is_same ? port : std::atoi(value.c_str() + host.size() + 1)));
             sockaddr_in v4{};
             sockaddr_in6 any{};
             v4.sin_family = AF_INET;
@@ -68,12 +74,13 @@ int main(int argc, char** argv) {
             any.sin6_port = number;
             inet_pton(v6 ? AF_INET6 : AF_INET, host.c_str(), v6 ? static_cast<void*>(&any.sin6_addr) : &v4.sin_addr);
             const int fd = socket(v6 ? AF_INET6 : AF_INET, name == "udp" ? SOCK_DGRAM : SOCK_STREAM, 0);
-            const int off = 0;
             setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &reuse_port, sizeof reuse_port);
-            if (v6) { setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off); }
+            if (v6) { setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only); }
             auto* const address = v6 ? reinterpret_cast<sockaddr*>(&any) : reinterpret_cast<sockaddr*>(&v4);
             socklen_t size = v6 ? sizeof any : sizeof v4;
-            if (bind(fd, address, size) != 0 || (name == "listen" && listen(fd, 16) != 0)) { fail(argv[i]); }
+            if (bind(fd, address, size) != 0 || (name.substr(0, 6) == "listen" && listen(fd, 16) != 0)) {
+                fail(argv[i]);
+            }
             getsockname(fd, address, &size);
             port = ntohs(v6 ? any.sin6_port : v4.sin_port);
             sockets.push_back(fd);

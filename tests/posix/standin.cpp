@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/mount.h>
 #include <sys/param.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -27,6 +26,7 @@
 
 #include <libproc.h>
 #include <sys/event.h>
+#include <sys/mount.h>
 #include <sys/sysctl.h>
 
 #include "standin.hpp"
@@ -68,6 +68,7 @@ int fail(int error) {
 struct Facts {
     char state = '?';
     unsigned parent = 0;
+    unsigned group = 0;
     unsigned terminal = 0;
     unsigned long long start = 0;
     unsigned users[3] = {};
@@ -85,6 +86,7 @@ Facts facts_of(int pid) {
     for (int field = 3; field <= 22 && words >> word; ++field) {
         if (field == 3) { facts.state = word[0]; }
         if (field == 4) { facts.parent = static_cast<unsigned>(std::stoul(word)); }
+        if (field == 5) { facts.group = static_cast<unsigned>(std::stoul(word)); }
         if (field == 7) { facts.terminal = static_cast<unsigned>(std::stol(word)); }
         if (field == 22) { facts.start = std::stoull(word); }
     }
@@ -94,7 +96,9 @@ Facts facts_of(int pid) {
     return facts;
 }
 
-bool forbidden(const Facts& facts) { return geteuid() != 0 && geteuid() != facts.users[1]; }
+bool forbidden(int pid, const Facts& facts) {
+    return pid == standin.denies || (geteuid() != 0 && geteuid() != facts.users[1]);
+}
 
 template <class T> int give(const std::vector<T>& entries, void* buffer, int size) {
     if (buffer == nullptr) { return static_cast<int>((entries.size() + 20) * sizeof(T)); }
@@ -172,6 +176,14 @@ int describe(int pid, int fd, socket_fdinfo& info) {
 
 } // namespace
 
+// With a name of C++: Linux has another function of that name.
+int statfs(const char* path, struct statfs* facts) {
+    struct stat file;
+    if (stat(path, &file) != 0) { return -1; }
+    facts->f_flags = path == standin.network_directory ? 0 : MNT_LOCAL;
+    return 0;
+}
+
 extern "C" {
 
 int proc_listpids(uint32_t, uint32_t, void* buffer, int size) {
@@ -182,13 +194,16 @@ int proc_listpids(uint32_t, uint32_t, void* buffer, int size) {
 int proc_pidinfo(int pid, int flavor, uint64_t, void* buffer, int size) {
     const Facts facts = facts_of(pid);
     if (!facts) { return fail(ESRCH); }
-    if (flavor != PROC_PIDT_SHORTBSDINFO && forbidden(facts)) { return fail(EPERM); }
+    if (flavor != PROC_PIDT_SHORTBSDINFO && forbidden(pid, facts)) { return fail(EPERM); }
     if (flavor == PROC_PIDT_SHORTBSDINFO) {
         proc_bsdshortinfo info{};
         info.pbsi_pid = static_cast<uint32_t>(pid);
         info.pbsi_ppid = facts.parent;
+        info.pbsi_pgid = facts.group;
         info.pbsi_status = facts.state == 'T' ? 4 : 2; // SSTOP, SRUN
+        info.pbsi_ruid = facts.users[0];
         info.pbsi_uid = facts.users[1];
+        info.pbsi_svuid = facts.users[2];
         std::memcpy(info.pbsi_comm, facts.name.c_str(), std::min<std::size_t>(facts.name.size() + 1, MAXCOMLEN - 1));
         return size < static_cast<int>(sizeof info) ? fail(ENOMEM) : (std::memcpy(buffer, &info, sizeof info), size);
     }
@@ -206,6 +221,7 @@ int proc_pidinfo(int pid, int flavor, uint64_t, void* buffer, int size) {
         proc_bsdinfo info{};
         info.pbi_pid = static_cast<uint32_t>(pid);
         info.pbi_ppid = facts.parent;
+        info.pbi_pgid = facts.group;
         info.pbi_ruid = facts.users[0];
         info.pbi_uid = facts.users[1];
         info.pbi_svuid = facts.users[2];
@@ -234,7 +250,7 @@ int proc_pidinfo(int pid, int flavor, uint64_t, void* buffer, int size) {
 int proc_pidfdinfo(int pid, int fd, int flavor, void* buffer, int size) {
     const Facts facts = facts_of(pid);
     if (!facts) { return fail(ESRCH); }
-    if (forbidden(facts)) { return fail(EPERM); }
+    if (forbidden(pid, facts)) { return fail(EPERM); }
     if (flavor != PROC_PIDFDSOCKETINFO || size < static_cast<int>(sizeof(socket_fdinfo))) { return fail(EINVAL); }
     return describe(pid, fd, *static_cast<socket_fdinfo*>(buffer));
 }
@@ -246,6 +262,7 @@ int proc_pidfileportinfo(int pid, uint32_t port, int flavor, void* buffer, int s
 }
 
 int proc_pidpath(int pid, void* buffer, uint32_t size) {
+    if (pid == standin.has_no_path) { return fail(ENOENT); }
     const ssize_t length = readlink((directory(pid) + "/exe").c_str(), static_cast<char*>(buffer), size);
     return length < 0 ? fail(ESRCH) : static_cast<int>(length);
 }
@@ -267,7 +284,7 @@ int kevent(int queue, const struct kevent* changes, int, struct kevent*, int, co
 int sysctl(int* name, unsigned, void* old, size_t* old_size, void*, size_t) {
     const int pid = name[2];
     const Facts facts = facts_of(pid);
-    if (!facts || forbidden(facts)) {
+    if (!facts || forbidden(pid, facts)) {
         errno = EINVAL; // what it says in both cases
         return -1;
     }

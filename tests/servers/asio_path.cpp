@@ -10,7 +10,7 @@ void serve(const std::string& path, std::uint16_t) {
     RetryOnAddrInUse server{[&](const Endpoint& endpoint) {
         return stream_protocol::acceptor(io, stream_protocol::endpoint(endpoint.path()));
     }};
-    stream_protocol::acceptor acceptor = server.start(Endpoint::path(path));
+    stream_protocol::acceptor acceptor = server.start(Endpoint::unix_stream(path));
     // end of recipe
     serving();
     for (;;) { asio::write(*std::make_unique<stream_protocol::socket>(acceptor.accept()), asio::buffer(hello)); }

@@ -121,7 +121,7 @@ def on_a_path():
         third = Process(wanted.program, str(path), "0")
         demand(third.line.startswith("failed: "), "it does not say that it failed")
         third.end()
-        demand(path.read_text() == "precious" and "which is no socket" in third.log, "a file was touched")
+        demand(path.read_text() == "precious" and "it is no socket" in third.log, "a file was touched")
 
 
 def main():

@@ -83,9 +83,9 @@ TEST_CASE("a client between bind and connect lives") {
     Helper target({"listen=127.0.0.1:0"});
     Helper client({"bind=127.0.0.1:0", "connect-soon=127.0.0.1:" + std::to_string(target.port())});
     const Endpoint here("127.0.0.1", client.port());
-    std::vector<detail::Socket> rows;
-    bool complete = false;
-    REQUIRE_FALSE(detail::os::dump_sockets(here, detail::os::diag_all, rows, complete));
+    std::error_code error;
+    const std::vector<detail::Socket> rows = detail::Os::list_sockets(here, detail::Which::all, error);
+    REQUIRE_FALSE(error);
     REQUIRE(rows.size() == 1);
     CHECK(rows[0].state == State::bound);
     RetryOnAddrInUse retry{[&](const Endpoint&) {
@@ -145,7 +145,7 @@ TEST_CASE("a worker beside us under a parent that runs our executable lives") {
         const Started started = start_at("127.0.0.1", port);
         return (started.serves ? "served " : "failed ") + started.reason();
     });
-    CHECK_THAT(outcome, has_text("failed it is a worker beside this process"));
+    CHECK_THAT(outcome, has_text("failed it is a sibling worker of this process"));
     CHECK(known.alive());
     known.signal(SIGKILL);
     waitpid(worker, nullptr, 0);
@@ -162,7 +162,7 @@ TEST_CASE("a holder of another user is reported as such") {
                std::to_string(started.pid()) + ' ' + describe(started.recovery);
     });
     CHECK_THAT(outcome, has_text("invisible_holder 1 0 127.0.0.1:"));
-    CHECK_THAT(outcome, has_text("a process that cannot be seen (user 0) was left alone"));
+    CHECK_THAT(outcome, has_text("an unidentified process (user 0) was not terminated"));
     CHECK_THAT(outcome, has_text("ss -tulnp"));
     CHECK(holder.alive());
 }
@@ -184,7 +184,7 @@ TEST_CASE("a holder with rights that we lack is not touched, nor is who shares t
         const Started started = start_at("127.0.0.1", holder.port());
         return (started.serves ? "served " : "failed ") + started.reason();
     });
-    CHECK_THAT(outcome, has_text("failed its socket was made by root"));
+    CHECK_THAT(outcome, has_text("failed its socket was created by root"));
     CHECK(holder.alive());
 }
 
@@ -196,8 +196,8 @@ TEST_CASE("a holder that started after our start began lives") {
     std::unique_ptr<Helper> successor;
     TcpServer server("127.0.0.1", SOCK_STREAM, true);
     RetryOnAddrInUse retry{[&](std::uint16_t port) {
-                               const auto begin = detail::os::now();
-                               while (detail::os::now() < begin + 25000000) {} // beyond the tick of the kernel's clock
+                               const auto begin = detail::Os::now();
+                               while (detail::Os::now() < begin + 25000000) {} // beyond the tick of the kernel's clock
                                successor = std::make_unique<Helper>(
                                    std::vector<std::string>{"reuseaddr", "listen=127.0.0.1:" + std::to_string(port)});
                                server.start(port);
@@ -225,7 +225,7 @@ TEST_CASE("a supervisor that brings the holder back wins, after one round") {
         REQUIRE(retry.recovery().evictions.size() == 1);
         CHECK(retry.recovery().evictions[0].holder.pid == worker);
         CHECK(retry.recovery().obstacle == Obstacle::taken_again);
-        CHECK_THAT(describe(retry.recovery()), has_text("supervisor"));
+        CHECK_THAT(describe(retry.recovery()), has_text("Stop the service instead."));
         CHECK(supervisor.alive(1)); // the supervisor itself
         CHECK(supervisor.alive(2)); // its new worker
     }

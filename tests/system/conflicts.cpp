@@ -72,8 +72,8 @@ TEST_CASE("conflicts() is the kernel's own rule, for every pair of addresses") {
                 INFO(held.host << (held.v6_only ? " v6only" : "") << " against " << wanted.host
                                << (wanted.v6_only ? " v6only" : ""));
                 REQUIRE((second >= 0 || errno == EADDRINUSE));
-                CHECK(conflicts(a, b) == (second < 0));
-                CHECK(conflicts(b, a) == (second < 0));
+                CHECK(detail::conflicts(a, b) == (second < 0));
+                CHECK(detail::conflicts(b, a) == (second < 0));
                 conflicting += second < 0 ? 1 : 0;
                 if (second >= 0) { close(second); }
                 close(holder);
@@ -91,15 +91,15 @@ TEST_CASE("the table of sockets shows each address as it was bound") {
         const std::uint16_t port = port_of(holder);
         Endpoint bound(form.host, port);
         bound.v6_only(form.v6_only);
-        std::vector<detail::Socket> rows;
-        bool complete = false;
-        REQUIRE_FALSE(detail::os::dump_sockets(bound, detail::os::diag_listening, rows, complete));
+        std::error_code error;
+        const std::vector<detail::Socket> rows = detail::Os::list_sockets(bound, detail::Which::listening, error);
+        REQUIRE_FALSE(error);
         REQUIRE(rows.size() == 1);
         CHECK(detail::same_address(rows[0].local, bound));
         CHECK(rows[0].local.v6_only() == (form.v6_only && bound.host() == "::"));
         CHECK(rows[0].state == State::listening);
-        CHECK(detail::os::held(bound));
-        CHECK(detail::os::held(Endpoint("127.0.0.3", port)) == conflicts(bound, Endpoint("127.0.0.3", port)));
+        CHECK(SystemProbe{}.held(bound));
+        CHECK(SystemProbe{}.held(Endpoint("127.0.0.3", port)) == detail::conflicts(bound, Endpoint("127.0.0.3", port)));
         close(holder);
     }
 }

@@ -111,7 +111,7 @@ TEST_CASE("a listener that another user planted does not get its process killed"
     Helper victim({"planted=65534"});
     const Started started = start_at("127.0.0.1", victim.port());
     CHECK_FALSE(started.serves);
-    CHECK_THAT(started.reason(), has_text("made by user 65534"));
+    CHECK_THAT(started.reason(), has_text("created by user 65534"));
     CHECK(victim.alive());
 }
 
@@ -200,7 +200,7 @@ TEST_CASE("a process stopped under a debugger") {
 
 TEST_CASE("a process whose first thread has ended") {
     Helper holder({"listen=127.0.0.1:0", "last-thread"});
-    while (detail::os::stat_of(holder.pid()).state != 'Z') {}
+    while (process_state(holder.pid()) != 'Z') {}
     const Started started = start_at("127.0.0.1", holder.port());
     CHECK(started.serves);
     CHECK(started.pid() == holder.pid());

@@ -34,7 +34,7 @@ TEST_CASE("a process that has let the address go is not signalled") {
     Helper helper({"release-on-term", "listen=127.0.0.1:0"});
     const Holder holder = look_at(helper);
     helper.process().signal(SIGTERM);
-    while (detail::os::held(holder.socket)) {}
+    while (SystemProbe{}.held(holder.sockets[0])) {}
     CHECK(evict(holder).fate == Fate::released);
     CHECK(helper.alive());
 }
@@ -42,9 +42,9 @@ TEST_CASE("a process that has let the address go is not signalled") {
 TEST_CASE("a process that does not hold the socket it is said to hold is not signalled") {
     Helper helper({"listen=127.0.0.1:0"});
     Holder holder = look_at(helper);
-    holder.socket = Endpoint("127.0.0.2", helper.port());
+    holder.sockets = {Endpoint("127.0.0.2", helper.port())};
     CHECK(evict(holder).fate == Fate::released);
-    holder.socket = Endpoint();
+    holder.sockets.clear();
     CHECK(evict(holder).fate == Fate::released);
     CHECK(helper.alive());
 }
@@ -53,7 +53,7 @@ TEST_CASE("a process that runs another program by now is not signalled") {
     Helper helper({"listen=127.0.0.1:0", "exec"});
     const Holder holder = look_at(helper);
     helper.close_input();
-    while (detail::os::identify(helper.pid()).executable == holder.executable) {}
+    while (detail::Os::inspect(helper.pid()).holder.executable == holder.executable) {}
     const Eviction eviction = evict(holder);
     CHECK(eviction.fate == Fate::refused);
     CHECK_THAT(eviction.reason, has_text("another program"));
@@ -78,7 +78,7 @@ TEST_CASE("a process that the system does not let us signal is reported, and its
     const std::string outcome = in_child(65534, [&] {
         std::string text;
         for (const std::uint32_t pid : {holders[0].pid, holders[1].pid}) {
-            text += detail::os::Process(pid).signal(detail::os::Ask::permission).message() + ';';
+            text += detail::Os::Process(pid).signal(detail::Signal::probe).message() + ';';
         }
         for (const Eviction& eviction : TerminateThenKill{}(holders)) { text += to_string(eviction.fate) + ';'; }
         return text;
@@ -128,7 +128,7 @@ TEST_CASE("killers that end nobody") {
     const Started waited = start_at("127.0.0.1", helper.port(), WaitForExit{milliseconds(30)});
     CHECK_FALSE(waited.serves);
     CHECK(waited.fate() == Fate::survived);
-    CHECK(waited.recovery.evictions[0].took == std::chrono::microseconds(0));
+    CHECK(waited.recovery.evictions[0].took >= milliseconds(20));
     CHECK(waited.recovery.obstacle == Obstacle::surviving_holder);
     CHECK(helper.alive());
 }

@@ -70,14 +70,15 @@ std::size_t files_in(const std::string& directory) {
 TEST_CASE("a socket file that nobody has open is removed") {
     const Directory own;
     for (const Transport transport : {Transport::tcp, Transport::udp}) {
-        const Endpoint here = Endpoint::path(own.path() + "/socket", transport);
+        const std::string path = own.path() + "/socket";
+        const Endpoint here = transport == Transport::tcp ? Endpoint::unix_stream(path) : Endpoint::unix_datagram(path);
         leave_stale(here);
         const Started started = start_on(here);
         CHECK(started.serves);
         CHECK(started.starts == 2);
         CHECK(started.fate() == Fate::released);
         CHECK(started.pid() == 0);
-        CHECK_THAT(describe(started.recovery), has_text("/socket, which nobody has open, was removed after "));
+        CHECK_THAT(describe(started.recovery), has_text("the file at " + here.path() + " was removed after "));
         CHECK(files_in(own.path()) == 1);
         std::filesystem::remove(here.path());
     }
@@ -85,7 +86,7 @@ TEST_CASE("a socket file that nobody has open is removed") {
 
 TEST_CASE("a listener on a path leaves when asked, and its file goes with it") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     SECTION("that was not removed by it") {
         Helper holder({word("listen", here)});
         const Started started = start_on(here);
@@ -93,7 +94,7 @@ TEST_CASE("a listener on a path leaves when asked, and its file goes with it") {
         REQUIRE(started.recovery.evictions.size() == 2);
         CHECK(started.fate(0) == Fate::exited);
         CHECK(started.pid(0) == holder.pid());
-        CHECK(started.recovery.evictions[0].holder.socket == here);
+        CHECK(started.recovery.evictions[0].holder.sockets.at(0) == here);
         CHECK(started.fate(1) == Fate::released);
         CHECK_FALSE(holder.alive());
     }
@@ -131,14 +132,14 @@ TEST_CASE("a listener on a path leaves when asked, and its file goes with it") {
     }
     SECTION("by another spelling of the path") {
         Helper holder({word("listen", here)});
-        CHECK(start_on(Endpoint::path(own.path() + "/./socket")).serves);
+        CHECK(start_on(Endpoint::unix_stream(own.path() + "/./socket")).serves);
         CHECK_FALSE(holder.alive());
     }
 }
 
 TEST_CASE("an abstract name is free as soon as its holder is gone") {
-    const Endpoint here = Endpoint::path("@addr-in-use-" + std::to_string(getpid()));
-    const Endpoint datagrams = Endpoint::path(here.path(), Transport::udp);
+    const Endpoint here = Endpoint::unix_stream("@addr-in-use-" + std::to_string(getpid()));
+    const Endpoint datagrams = Endpoint::unix_datagram(here.path());
     Helper holder({word("listen", here)});
     Helper other({word("udp", datagrams)});
     const Started started = start_on(here);
@@ -155,29 +156,29 @@ TEST_CASE("an abstract name is free as soon as its holder is gone") {
 TEST_CASE("a file that is no socket is never touched, and the report says what it is") {
     const Directory own;
     const std::string path = own.path() + "/socket";
-    const Endpoint here = Endpoint::path(path);
-    const Endpoint elsewhere = Endpoint::path(own.path() + "/elsewhere");
+    const Endpoint here = Endpoint::unix_stream(path);
+    const Endpoint elsewhere = Endpoint::unix_stream(own.path() + "/elsewhere");
     std::string kind;
     SECTION("a regular file") {
         std::ofstream(path) << "precious";
-        kind = "the file ";
+        kind = "it is no socket";
     }
     SECTION("a directory") {
         std::filesystem::create_directory(path);
-        kind = "the directory ";
+        kind = "it is a directory";
     }
     SECTION("a link to nothing") {
         std::filesystem::create_symlink("nothing", path);
-        kind = "the link ";
+        kind = "it is a link";
     }
     SECTION("a link to a socket file that nobody has open") {
         leave_stale(elsewhere);
         std::filesystem::create_symlink(elsewhere.path(), path);
-        kind = "the link ";
+        kind = "it is a link";
     }
     SECTION("a named pipe") {
         REQUIRE(mkfifo(path.c_str(), 0600) == 0);
-        kind = "the file ";
+        kind = "it is no socket";
     }
     const ino_t number = file_number(path);
     const std::size_t files = files_in(own.path());
@@ -187,17 +188,17 @@ TEST_CASE("a file that is no socket is never touched, and the report says what i
     CHECK(started.fate() == Fate::refused);
     CHECK(started.recovery.obstacle == Obstacle::file_in_the_way);
     CHECK_THAT(describe(started.recovery),
-               has_text(kind + path + ", which is no socket, was left alone: nothing but a socket is ever removed"));
+               has_text("the file at " + path + " was not removed: " + kind + ", and only sockets are removed"));
     CHECK(file_number(path) == number);
     CHECK(files_in(own.path()) == files);
 }
 
 TEST_CASE("who holds what a link leads to is nobody's business") {
     const Directory own;
-    const Endpoint real = Endpoint::path(own.path() + "/real");
+    const Endpoint real = Endpoint::unix_stream(own.path() + "/real");
     Helper holder({word("listen", real)});
     std::filesystem::create_symlink(real.path(), own.path() + "/link");
-    const Started started = start_on(Endpoint::path(own.path() + "/link"));
+    const Started started = start_on(Endpoint::unix_stream(own.path() + "/link"));
     CHECK_FALSE(started.serves);
     CHECK(started.recovery.obstacle == Obstacle::file_in_the_way);
     CHECK(holder.alive());
@@ -206,7 +207,7 @@ TEST_CASE("who holds what a link leads to is nobody's business") {
 
 TEST_CASE("ReportOnly removes no file, every other killer lets it be removed") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     leave_stale(here);
     for (const Started& started : {start_on(here, ReportOnly{}), start_on(here, OnlyIf<SameUser, ReportOnly>{})}) {
         CHECK_FALSE(started.serves);
@@ -223,14 +224,14 @@ TEST_CASE("ReportOnly removes no file, every other killer lets it be removed") {
 
 TEST_CASE("a rule about processes is not asked about a file that nobody has open") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     leave_stale(here);
     CHECK(start_on(here, OnlyIf<SameExecutable>{}).serves);
 }
 
 TEST_CASE("a stranger on a path lives under a rule, and so does its file") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     Helper holder({word("listen", here)});
     const Started started = start_on(here, OnlyIf<SameExecutable>{});
     CHECK_FALSE(started.serves);
@@ -242,7 +243,7 @@ TEST_CASE("a stranger on a path lives under a rule, and so does its file") {
 
 TEST_CASE("a server that lost its file to another one lives") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     Helper without({word("listen", here)}); // its socket still has the name
     std::filesystem::remove(here.path());
     leave_stale(here);
@@ -254,24 +255,25 @@ TEST_CASE("a server that lost its file to another one lives") {
 
 TEST_CASE("a server that took the place meanwhile keeps its file") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     leave_stale(here);
-    struct stat stale {};
-    REQUIRE(lstat(here.path().c_str(), &stale) == 0);
+    std::error_code error;
+    const detail::FileInfo stale = detail::Os::inspect_file(here, error);
+    REQUIRE(stale.kind == detail::FileKind::socket);
     std::filesystem::remove(here.path());
     Helper faster({word("listen", here)});
     const ino_t number = file_number(here.path());
     const auto remove = [&] {
-        Eviction eviction;
-        detail::os::remove_exactly(here.path().c_str(), stale, eviction);
-        return to_string(eviction.fate) + ' ' + std::to_string(eviction.error.value());
+        std::string left_at;
+        const std::error_code answer = detail::Os::remove_file(here, stale, left_at);
+        return answer.message() + left_at;
     };
-    SECTION("of the same user") { CHECK(remove() == "survived 0"); }
+    SECTION("of the same user") { CHECK(remove() == std::make_error_code(std::errc::operation_canceled).message()); }
     SECTION("of another user") {
         NEEDS_ROOT();
         constexpr uid_t somebody = 1000;
         REQUIRE(chown(own.path().c_str(), somebody, somebody) == 0);
-        CHECK(in_child(somebody, remove) == "survived 0");
+        CHECK(in_child(somebody, remove) == std::make_error_code(std::errc::operation_canceled).message());
     }
     CHECK(file_number(here.path()) == number);
     CHECK(answers(here));
@@ -280,7 +282,7 @@ TEST_CASE("a server that took the place meanwhile keeps its file") {
 
 TEST_CASE("two that start at once on a stale file: one serves, and it keeps its file") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     for (int round = 0; round < 20; ++round) {
         leave_stale(here);
         PathServer servers[2];
@@ -308,7 +310,7 @@ TEST_CASE("two that start at once on a stale file: one serves, and it keeps its 
 TEST_CASE("a file that we may not remove, or not even open, stays") {
     NEEDS_ROOT();
     const PublicDirectory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     const auto as_nobody = [&] {
         return in_child(65534, [&] {
             const Started started = start_on(here);
@@ -320,13 +322,13 @@ TEST_CASE("a file that we may not remove, or not even open, stays") {
         leave_stale(here);
         chmod(here.path().c_str(), 0777);
         CHECK_THAT(as_nobody(), has_text("file_in_the_way 1 "));
-        CHECK_THAT(as_nobody(), has_text("may not be removed by us: Permission denied"));
+        CHECK_THAT(as_nobody(), has_text("could not be removed: Permission denied"));
     }
     SECTION("the socket is not ours") {
         leave_stale(here);
         chmod(here.path().c_str(), 0700);
         CHECK_THAT(as_nobody(), has_text("invisible_holder 1 "));
-        CHECK_THAT(as_nobody(), has_text("its socket file may not be opened by us"));
+        CHECK_THAT(as_nobody(), has_text("an unidentified process"));
     }
     SECTION("its server is not ours") {
         Helper holder({word("listen", here)});
@@ -340,7 +342,7 @@ TEST_CASE("a file that we may not remove, or not even open, stays") {
 TEST_CASE("a server in another network namespace is reached by its path, and lives") {
     NEEDS_ROOT();
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     for (const std::string backlog : {"backlog=16", "backlog=0"}) {
         std::filesystem::remove(here.path());
         Helper holder({"new-network", backlog, word("listen", here)});
@@ -356,7 +358,7 @@ TEST_CASE("a server in another network namespace is reached by its path, and liv
 
 TEST_CASE("a server that finishes its connections keeps the file under them") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     Helper holder({"release-on-term", word("listen", here)});
     const int client = open_at(here, true);
     holder.accept();
@@ -370,7 +372,7 @@ TEST_CASE("a server that finishes its connections keeps the file under them") {
 
 TEST_CASE("we do not end ourselves for a path") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     PathServer first;
     first.start(here);
     const Started started = start_on(here);
@@ -381,7 +383,7 @@ TEST_CASE("we do not end ourselves for a path") {
 
 TEST_CASE("a server that never reports the failure has its path cleared before") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     int starts = 0;
     PathServer server;
     const auto start = [&](const Endpoint& endpoint) {
@@ -411,7 +413,7 @@ TEST_CASE("a server that never reports the failure has its path cleared before")
 
 TEST_CASE("a failure without a reason counts where a file is in the way") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     PathServer server;
     const auto start = [&](const Endpoint& endpoint) {
         try {
@@ -429,14 +431,14 @@ TEST_CASE("a failure without a reason counts where a file is in the way") {
     CHECK_FALSE(retry.start(here));
     CHECK(retry.recovery().obstacle == Obstacle::file_in_the_way);
     std::filesystem::remove(here.path());
-    CHECK_FALSE(retry.start(Endpoint::path(own.path() + "/missing/socket"))); // another reason
+    CHECK_FALSE(retry.start(Endpoint::unix_stream(own.path() + "/missing/socket"))); // another reason
     CHECK(retry.recovery().evictions.empty());
     CHECK(retry.recovery().obstacle == Obstacle::none);
 }
 
 TEST_CASE("a path is freed without a server") {
     const Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/socket");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     leave_stale(here);
     const Recovery recovery = free_address(here, SystemProbe{}, TerminateThenKill{}, NoLog{});
     CHECK(recovery.obstacle == Obstacle::none);
@@ -448,12 +450,12 @@ TEST_CASE("a path is freed without a server") {
 TEST_CASE("a server that takes a port is not started on a path") {
     TcpServer server("127.0.0.1");
     RetryOnAddrInUse retry{server, SystemProbe{}, TerminateThenKill{}, NoLog{}};
-    CHECK_THROWS_AS(retry.start(Endpoint::path("/tmp/socket")), std::invalid_argument);
+    CHECK_THROWS_AS(retry.start(Endpoint::unix_stream("/tmp/socket")), std::invalid_argument);
     CHECK(server.starts == 0);
 }
 
 TEST_CASE("lsof cannot tell who has a path, and says so") {
     std::error_code error;
-    CHECK(LsofProbe{}(Endpoint::path("/tmp/socket"), error).empty());
+    CHECK(LsofProbe{}(Endpoint::unix_stream("/tmp/socket"), error).empty());
     CHECK(error == std::errc::function_not_supported);
 }

@@ -125,7 +125,7 @@ TEST_CASE("/proc of other processes' namespace is not believed") {
         const Started started = start_at("127.0.0.1", holder.port());
         return to_string(started.recovery.obstacle) + ' ' + describe(started.recovery);
     };
-    CHECK_THAT(in_pid_namespace(outcome, false), has_text("could not be seen"));
+    CHECK_THAT(in_pid_namespace(outcome, false), has_text("cannot determine which process holds"));
     CHECK_THAT(in_pid_namespace(outcome, true), has_text("invisible_holder"));
     CHECK(holder.alive());
 }

@@ -42,8 +42,8 @@ TEST_CASE("a pid that is used again between the look and the signal is not signa
             holder.process().signal(SIGKILL);
             waitpid(old_pid, nullptr, 0);
             // Beyond the tick of the kernel's clock: within it the two would differ in their sockets only.
-            const auto begin = detail::os::now();
-            while (detail::os::now() < begin + 25000000) {}
+            const auto begin = detail::Os::now();
+            while (detail::Os::now() < begin + 25000000) {}
             reused = fork_as(old_pid);
             return TerminateThenKill{milliseconds(0)}(holders);
         };

@@ -38,7 +38,7 @@ public:
         ::close(pids[1]);
         ::waitpid(parent, nullptr, 0);
         process_ = std::make_unique<KnownProcess>(pid);
-        while (!detail::os::held(endpoint)) { REQUIRE_FALSE(process_->exits_within(5)); }
+        while (!SystemProbe{}.held(endpoint)) { REQUIRE_FALSE(process_->exits_within(5)); }
     }
     [[nodiscard]] const KnownProcess& process() const { return *process_; }
 
@@ -101,7 +101,7 @@ TEST_CASE("nginx with its master and workers, at rest and in the middle of a rel
         if (reload && !started.serves) {
             // A worker that the master started after the look holds the listener a moment longer than its master.
             CHECK(started.recovery.obstacle != Obstacle::none);
-            while (detail::os::held(here)) {}
+            while (SystemProbe{}.held(here)) {}
             CHECK(start_at("127.0.0.1", port).serves);
         } else {
             CHECK(started.serves);
@@ -156,7 +156,7 @@ TEST_CASE("a socket that is held for a service to come is left to its unit") {
 TEST_CASE("nginx on a path leaves when asked, and killed it leaves a file that is removed") {
     NEEDS("nginx");
     Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/nginx.sock");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/nginx.sock");
     write_file(own.path() + "/nginx.conf", nginx_configuration(own.path(), to_string(here)));
     bool serves = false;
     for (const bool killed : {false, true}) {
@@ -185,7 +185,7 @@ TEST_CASE("nginx on a path leaves when asked, and killed it leaves a file that i
 TEST_CASE("a message bus is a person's session and lives, and what it leaves when it is killed is removed") {
     NEEDS("dbus-daemon");
     Directory own;
-    const Endpoint here = Endpoint::path(own.path() + "/bus");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/bus");
     bool serves = false;
     RealServer bus({"dbus-daemon", "--session", "--nofork", "--address=unix:path=" + here.path()}, here);
     const Recovery refused = start_on(here, serves);
@@ -209,7 +209,7 @@ TEST_CASE("PostgreSQL on a path leaves when asked, and killed it leaves a file t
     Directory own;
     REQUIRE(::chown(own.path().c_str(), nobody, nobody) == 0);
     const std::string data = own.path() + "/data";
-    const Endpoint here = Endpoint::path(own.path() + "/.s.PGSQL.5432");
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/.s.PGSQL.5432");
     in_child(nobody, [&] {
         return std::to_string(
             std::system((std::string(programs) + "/initdb -N -D " + data + " >/dev/null 2>&1").c_str()));
@@ -223,7 +223,7 @@ TEST_CASE("PostgreSQL on a path leaves when asked, and killed it leaves a file t
         if (killed) {
             server.process().signal(SIGKILL);
             REQUIRE(server.process().exits_within(5000));
-            while (detail::os::held(here)) {} // its helpers notice, and leave
+            while (SystemProbe{}.held(here)) {} // its helpers notice, and leave
             REQUIRE(std::filesystem::is_socket(here.path()));
         }
         const Recovery recovery = start_on(here, serves);

@@ -64,11 +64,11 @@ TEST_CASE("/proc/PID/stat, whatever the name holds") {
         const ProcessStat stat = read_stat(std::string("42 ") + name + tail);
         CHECK(stat.state == 'S');
         CHECK(stat.parent == 41);
-        CHECK(stat.terminal);
+        CHECK(stat.has_terminal);
         CHECK(stat.threads == 3);
         CHECK(stat.start_time == 987654);
     }
-    CHECK_FALSE(read_stat("42 (x) S 41 42 42 0 42").terminal);
+    CHECK_FALSE(read_stat("42 (x) S 41 42 42 0 42").has_terminal);
     for (const char* text : {"", "42", "42 (", "42 (x", "42 (x)", "42 (x) ", "42 (x) S", "42 (x) S 1 2 3"}) {
         CHECK(read_stat(text).start_time == 0);
     }
@@ -177,8 +177,7 @@ TEST_CASE("the output of lsof") {
                        "p101\ncnginx\nu0\nf6\ntIPv6\nPTCP\nn*:80\nTST=LISTEN\n"
                        "p102\ncdns\nu0\nf6\ntIPv4\nPUDP\nn*:53\nf7\ntIPv6\nPUDP\nn[::1]:53\n";
     std::vector<Socket> sockets;
-    std::vector<Holder> processes;
-    REQUIRE(read_lsof(text, Transport::tcp, sockets, processes));
+    REQUIRE(read_lsof(text, Transport::tcp, sockets));
     REQUIRE(sockets.size() == 3);
     CHECK(sockets[0].local == Endpoint("127.0.0.1", 80));
     CHECK(sockets[0].state == State::listening);
@@ -186,13 +185,11 @@ TEST_CASE("the output of lsof") {
     CHECK(sockets[1].state == State::connected);
     CHECK(sockets[2].local.host() == "::");
     CHECK(sockets[2].v6_only_unknown);
-    REQUIRE(processes.size() == 3);
-    CHECK(processes[0].name == "python3");
-    CHECK(processes[0].user == "1000");
+    CHECK(sockets[0].owner_name == "python3");
+    CHECK(sockets[0].owner_user == "1000");
 
     sockets.clear();
-    processes.clear();
-    REQUIRE(read_lsof(text, Transport::udp, sockets, processes));
+    REQUIRE(read_lsof(text, Transport::udp, sockets));
     REQUIRE(sockets.size() == 2);
     CHECK(sockets[0].local == Endpoint("0.0.0.0", 53, Transport::udp));
     CHECK(sockets[0].state == State::bound);
@@ -200,15 +197,13 @@ TEST_CASE("the output of lsof") {
 
     for (const char* broken : {"x", "p", "px\n", "f3\n", "p-1\n", "p99999999999\n", "\n", "lsof: no pwd entry\n"}) {
         sockets.clear();
-        processes.clear();
         INFO(broken);
-        CHECK_FALSE(read_lsof(broken, Transport::tcp, sockets, processes));
+        CHECK_FALSE(read_lsof(broken, Transport::tcp, sockets));
     }
     for (const char* odd :
          {"", "p1\n", "p1\nn\n", "p1\nf1\nn127.0.0.1\n", "p1\nf1\ntIPv4\nPTCP\nn*:*\n", "p1\nf1\ntIPv4\nPTCP\nn:\n"}) {
         sockets.clear();
-        processes.clear();
-        CHECK(read_lsof(odd, Transport::tcp, sockets, processes));
+        CHECK(read_lsof(odd, Transport::tcp, sockets));
         CHECK(sockets.empty());
     }
 }
@@ -221,46 +216,54 @@ TEST_CASE("rows become holders, one for each process") {
         result.pid = pid;
         return result;
     };
-    const auto process = [](std::uint32_t pid) {
-        Holder holder;
-        holder.pid = pid;
-        return holder;
-    };
     const Endpoint here("127.0.0.1", 80);
     SECTION("connections explain nothing where somebody listens") {
         std::vector<Socket> rows{socket("127.0.0.1", 1, State::connected), socket("127.0.0.1", 2),
                                  socket("127.0.0.2", 3)};
-        keep_conflicting(here, rows);
+        select_conflicting(here, rows);
         REQUIRE(rows.size() == 1);
         CHECK(rows[0].pid == 2);
     }
-    SECTION("with the host unknown, a connection elsewhere counts") {
+    SECTION("with several addresses, a connection elsewhere counts") {
         std::vector<Socket> rows{socket("127.0.0.2", 1, State::connected), socket("127.0.0.1", 3, State::connected),
                                  socket("127.0.0.1", 2)};
-        keep_conflicting(80, rows);
+        select_conflicting(80, rows);
         CHECK(rows.size() == 2);
     }
     SECTION("many lingering connections are one") {
         std::vector<Socket> rows(1000, socket("127.0.0.1", 0, State::lingering));
-        keep_conflicting(here, rows);
+        select_conflicting(here, rows);
         CHECK(rows.size() == 1);
     }
     SECTION("several sockets of a process are one holder") {
-        const auto holders = gather(Endpoint("*", 80), {socket("127.0.0.1", 5), socket("127.0.0.2", 5)}, {process(5)});
+        const std::uint32_t us = Os::current_pid();
+        std::error_code error;
+        const auto holders = to_holders(
+            80, {socket("127.0.0.2", us), socket("127.0.0.1", us, State::bound), socket("127.0.0.2", us)}, error);
         REQUIRE(holders.size() == 1);
-        CHECK(holders[0].socket.host() == "127.0.0.1");
+        CHECK(holders[0].pid == us);
+        CHECK(holders[0].state == State::listening);
+        CHECK(holders[0].sockets == std::vector<Endpoint>{Endpoint("127.0.0.1", 80), Endpoint("127.0.0.2", 80)});
     }
-    SECTION("the disputed socket is shown, so that the dispute is seen") {
-        const auto holders = gather(80, {socket("127.0.0.1", 5), socket("127.0.0.2", 5), socket("127.0.0.1", 6)},
-                                    {process(5), process(6)});
-        REQUIRE(holders.size() == 2);
-        CHECK(holders[0].pid == 5);
-        CHECK(holders[0].socket.host() == "127.0.0.2");
+    SECTION("a socket that another user made is the one whose user is shown") {
+        Socket ours = socket("127.0.0.1", Os::current_pid());
+        ours.user = Os::inspect(Os::current_pid()).holder.user;
+        Socket passed_on = ours;
+        passed_on.local = Endpoint("127.0.0.2", 80);
+        passed_on.user = "4711";
+        std::error_code error;
+        CHECK(to_holders(80, {ours, passed_on}, error).at(0).socket_user == "4711");
+        CHECK(to_holders(80, {passed_on, ours}, error).at(0).socket_user == "4711");
     }
-    SECTION("a table without the v6-only flag cannot tell who holds an IPv4 address") {
+    SECTION("a row that may be v6-only does not conflict with IPv4 while a surer row does") {
         Socket any = socket("::", 5);
         any.v6_only_unknown = true;
-        CHECK(gather(here, {any}, {process(5)}).at(0).pid == 0);
-        CHECK(gather(Endpoint("::1", 80), {any}, {process(5)}).at(0).pid == 5);
+        std::vector<Socket> rows{any, socket("127.0.0.1", 6)};
+        select_conflicting(here, rows);
+        REQUIRE(rows.size() == 1);
+        CHECK(rows[0].pid == 6);
+        rows = {any};
+        select_conflicting(Endpoint("::1", 80), rows);
+        CHECK(rows.at(0).pid == 5);
     }
 }

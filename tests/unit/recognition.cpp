@@ -12,13 +12,13 @@ using namespace addr_in_use;
 
 namespace {
 
-const int in_use_number = detail::os::bind_errors().in_use; // what the system says of a failed bind
-constexpr std::uint32_t nobodys_pid = 0x7ffffff0;           // beyond any pid_max
+const int in_use_number = detail::Os::traits.in_use; // what the system says of a failed bind
+constexpr std::uint32_t nobodys_pid = 0x7ffffff0;    // beyond any pid_max
 
 std::vector<Holder> one_holder() {
     Holder holder;
     holder.pid = nobodys_pid;
-    holder.socket = Endpoint("127.0.0.1", 80);
+    holder.sockets = {Endpoint("127.0.0.1", 80)};
     return {holder};
 }
 
@@ -165,74 +165,74 @@ TEST_CASE("a negative number is understood by itself, or by errno") {
     CHECK(understood([] { return static_cast<long long>(-in_use_number); }) == yes);
     CHECK(understood([] { return -EACCES; }) == no);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return -1;
           }) == yes);
     CHECK(understood([] {
-              detail::os::last_error(EACCES);
+              detail::Os::set_last_error(EACCES);
               return -1;
           }) == no);
     CHECK(understood([] { return -1; }) == no);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return 0;
           }) == no);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return in_use_number;
           }) == no); // some other number
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return static_cast<unsigned>(-in_use_number);
           }) == no);
 }
 
 TEST_CASE("a silent failure is understood by errno, which is the call's own") {
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return false;
           }) == yes);
     CHECK(understood([] {
-              detail::os::last_error(EACCES);
+              detail::Os::set_last_error(EACCES);
               return false;
           }) == no);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return true;
           }) == no);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return static_cast<int*>(nullptr);
           }) == yes);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return std::unique_ptr<int>();
           }) == yes);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return std::shared_ptr<int>();
           }) == yes);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return std::make_unique<int>(1);
           }) == no);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return std::optional<int>();
           }) == yes);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return std::optional<int>(0);
           }) == no);
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return std::string();
           }) == no); // compares with null, but must not
     CHECK(understood([] {
-              detail::os::last_error(in_use_number);
+              detail::Os::set_last_error(in_use_number);
               return std::string_view();
           }) == no);
-    detail::os::last_error(in_use_number); // left over from earlier
+    detail::Os::set_last_error(in_use_number); // left over from earlier
     CHECK(understood([] { return false; }) == no);
 }
 
@@ -246,7 +246,7 @@ TEST_CASE("the error inside an expected-like value is understood") {
             decltype(reason) error() const { return inside; }
         };
         return [=] {
-            detail::os::last_error(in_use_number);
+            detail::Os::set_last_error(in_use_number);
             return Expected{reason, good};
         };
     };
@@ -259,12 +259,12 @@ TEST_CASE("the error inside an expected-like value is understood") {
 
 TEST_CASE("AskProbe lets the probe decide where no reason is given, and only there") {
     CHECK(asked([] {
-              detail::os::last_error(EACCES);
+              detail::Os::set_last_error(EACCES);
               return false;
           }).starts == 2);
     CHECK(asked(
               [] {
-                  detail::os::last_error(EACCES);
+                  detail::Os::set_last_error(EACCES);
                   return false;
               },
               false)
@@ -272,11 +272,11 @@ TEST_CASE("AskProbe lets the probe decide where no reason is given, and only the
     CHECK(asked([] { return std::unique_ptr<int>(); }).starts == 2);
     CHECK(asked([] { return std::optional<int>(); }).starts == 2);
     CHECK(asked([] {
-              detail::os::last_error(EACCES);
+              detail::Os::set_last_error(EACCES);
               return -1;
           }).starts == 2);
     CHECK(asked([] {
-              detail::os::last_error(EACCES);
+              detail::Os::set_last_error(EACCES);
               return -EACCES;
           }).starts == 1);
     CHECK(asked(thrower(42)).starts == 2);
@@ -291,7 +291,7 @@ namespace {
 struct OwnError : std::exception {
     const char* what() const noexcept override { return "Net Exception"; }
 };
-struct OwnServer { // as members of the server
+struct OwnServer {
     int starts = 0;
     int fails_with;
     int start() {
@@ -299,10 +299,11 @@ struct OwnServer { // as members of the server
         if (fails_with < 0) { throw OwnError(); }
         return starts == 1 ? fails_with : 0;
     }
-    static bool is_address_in_use(int status) { return status == 10; }
-    static bool is_address_in_use(const std::exception& e) { return dynamic_cast<const OwnError*>(&e) != nullptr; }
 };
-struct ForeignServer { // as a specialisation of ServerTraits
+struct ThrowingServer {
+    void start() { throw std::runtime_error("the server's own"); }
+};
+struct ForeignServer {
     int opened = 0;
     int reopened = 0;
     bool open_at(int) {
@@ -312,6 +313,16 @@ struct ForeignServer { // as a specialisation of ServerTraits
 };
 } // namespace
 
+template <> struct addr_in_use::ServerTraits<OwnServer> {
+    static bool is_address_in_use(int status) { return status == 10; }
+    static bool is_address_in_use(const std::exception& e) {
+        if (dynamic_cast<const OwnError*>(&e) == nullptr) { throw std::logic_error("not ours"); }
+        return true;
+    }
+};
+template <> struct addr_in_use::ServerTraits<ThrowingServer> {
+    static bool is_address_in_use(const std::exception&) { throw std::logic_error("the rule's"); }
+};
 template <> struct addr_in_use::ServerTraits<ForeignServer> {
     static bool start(ForeignServer& server, const Endpoint& endpoint) { return server.open_at(endpoint.port()); }
     static bool restart(ForeignServer& server, const Endpoint&) {
@@ -338,6 +349,12 @@ TEST_CASE("a server's own rule is asked first") {
     RetryOnAddrInUse retry{healthy, probe, killer, NoLog{}};
     CHECK(retry.start(80) == 9);
     CHECK(healthy.starts == 1);
+}
+
+TEST_CASE("a rule that throws says no, and the server's exception is untouched") {
+    RetryOnAddrInUse retry{ThrowingServer{}, [](const Endpoint&) { return std::vector<Holder>(); }, ReportOnly{},
+                           NoLog{}};
+    CHECK_THROWS_WITH(retry.start(80), "the server's own");
 }
 
 TEST_CASE("ServerTraits start and restart a server that is called otherwise") {

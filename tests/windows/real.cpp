@@ -110,12 +110,16 @@ private:
 };
 
 template <class Killer = TerminateThenKill>
-Recovery start(Server& server, std::uint16_t port, Killer killer = Killer()) {
+Recovery start(Server& server, const Endpoint& endpoint, Killer killer = Killer()) {
     RetryOnAddrInUse retry{server, SystemProbe{}, killer, NoLog{}};
     try {
-        retry.start("127.0.0.1", port);
+        retry.start(endpoint);
     } catch (const std::system_error&) {}
     return retry.recovery();
+}
+template <class Killer = TerminateThenKill>
+Recovery start(Server& server, std::uint16_t port, Killer killer = Killer()) {
+    return start(server, Endpoint("127.0.0.1", port), killer);
 }
 
 } // namespace
@@ -136,9 +140,79 @@ TEST_CASE("a stranger that holds the port is ended, and the server starts") {
     CHECK(beside.alive());
 }
 
+TEST_CASE("with the port alone, the only holder is ended wherever it listens") {
+    for (const char* const host : {"127.0.0.1", "0.0.0.0"}) {
+        INFO(host);
+        const Holding holder("tcp " + std::string(host) + " 0");
+        const Recovery recovery = free_address(Endpoint(holder.port), SystemProbe{}, TerminateThenKill{}, NoLog{});
+        INFO(describe(recovery));
+        REQUIRE(recovery.evictions.size() == 1);
+        CHECK(recovery.evictions[0].fate == Fate::killed);
+        CHECK(recovery.evictions[0].holder.pid == holder.pid);
+        CHECK(recovery.obstacle == Obstacle::none);
+        CHECK_FALSE(holder.alive());
+    }
+    const Holding holder("tcp 127.0.0.1 0");
+    Server server;
+    const Recovery recovery = start(server, Endpoint(holder.port));
+    INFO(describe(recovery));
+    CHECK(server.running());
+    CHECK(server.starts == 2);
+    CHECK(recovery.obstacle == Obstacle::none);
+    CHECK_FALSE(holder.alive());
+}
+
+TEST_CASE("with the port alone, a holder on one address beside another one lives") {
+    const Holding one("tcp 127.0.0.1 0");
+    const Holding two("tcp 127.0.0.2 " + std::to_string(one.port));
+    Server server;
+    const Recovery recovery = start(server, Endpoint(one.port));
+    INFO(describe(recovery));
+    CHECK_FALSE(server.running());
+    CHECK(server.starts == 1);
+    CHECK(recovery.obstacle == Obstacle::refused_holder);
+    REQUIRE(recovery.evictions.size() == 2);
+    for (const Eviction& eviction : recovery.evictions) {
+        CHECK(eviction.fate == Fate::refused);
+        CHECK((eviction.holder.pid == one.pid || eviction.holder.pid == two.pid));
+        CHECK_THAT(eviction.reason, has_text("name the host"));
+        CHECK_THAT(eviction.reason, has_text(eviction.holder.pid == one.pid ? "127.0.0.2:" : "127.0.0.1:"));
+    }
+    CHECK(recovery.evictions[0].holder.pid != recovery.evictions[1].holder.pid);
+    CHECK(one.alive());
+    CHECK(two.alive());
+}
+
+TEST_CASE("a start that fails where the address is free failed on another one") {
+    int starts = 0;
+    for (const Endpoint& wanted : {Endpoint("127.0.0.9", 18471), Endpoint(18471)}) {
+        starts = 0;
+        RetryOnAddrInUse retry{[&] {
+                                   ++starts;
+                                   throw std::system_error(10048, std::system_category());
+                               },
+                               SystemProbe{}, TerminateThenKill{}, NoLog{}};
+        CHECK_THROWS_AS(retry.start(wanted), std::system_error);
+        INFO(describe(retry.recovery()));
+        CHECK(starts == 2);
+        CHECK(retry.recovery().obstacle == Obstacle::other_address);
+        CHECK_THAT(describe(retry.recovery()), has_text("The address is free: the start failed on another one."));
+    }
+}
+
+TEST_CASE("a test bind tells whether the address is free") {
+    const Holding holder("tcp 127.0.0.1 0");
+    CHECK(detail::Os::can_bind(Endpoint("127.0.0.1", holder.port)) == std::errc::address_in_use);
+    CHECK_FALSE(detail::Os::can_bind(Endpoint("127.0.0.9", holder.port)));
+    CHECK(detail::Os::can_bind(Endpoint("192.0.2.1", holder.port)) == std::errc::address_not_available);
+    CHECK(detail::can_bind(Endpoint("localhost", holder.port)) == std::errc::address_in_use);
+    const Holding udp("udp 127.0.0.1 0");
+    CHECK(detail::Os::can_bind(Endpoint("127.0.0.1", udp.port, Transport::udp)) == std::errc::address_in_use);
+}
+
 TEST_CASE("what is known of a holder") {
     const Holding holder("tcp 127.0.0.1 0");
-    const std::uint64_t now = detail::os::now();
+    const std::uint64_t now = detail::Os::now();
     std::error_code error;
     const std::vector<Holder> holders = SystemProbe{}(Endpoint("127.0.0.1", holder.port), error);
     REQUIRE_FALSE(error);
@@ -148,7 +222,7 @@ TEST_CASE("what is known of a holder") {
     CHECK_THAT(holders[0].executable, has_text("holder.exe"));
     if (!under_wine()) { CHECK_THAT(holders[0].command_line, has_text("tcp 127.0.0.1 0")); }
     CHECK_THAT(holders[0].user, has_text("S-1-"));
-    CHECK(holders[0].socket == Endpoint("127.0.0.1", holder.port));
+    CHECK(holders[0].sockets == std::vector<Endpoint>{Endpoint("127.0.0.1", holder.port)});
     CHECK(holders[0].state == State::listening);
     CHECK(holders[0].start_time != 0);
     CHECK(holders[0].start_time <= now);
@@ -174,7 +248,7 @@ TEST_CASE("rules about a real holder") {
           Obstacle::surviving_holder);
     CHECK(holder.alive());
     Holder us;
-    us.pid = detail::os::self();
+    us.pid = detail::Os::current_pid();
     CHECK(SameExecutable{}(us));
     CHECK(SameCommandLine{}(us) == !under_wine());
     CHECK(SameUser{}(us));
@@ -286,32 +360,53 @@ TEST_CASE("a socket whose maker is dead has no owner to be seen, and the child t
     rows[0].state = State::listening;
     rows[0].pid = holder.pid;
     std::error_code error;
-    const std::vector<Holder> holders = detail::os::name_owners(rows[0].local, rows, error);
+    const std::vector<Holder> holders = detail::to_holders(rows[0].local, rows, error);
+    CHECK_FALSE(error);
     REQUIRE(holders.size() == 1);
     CHECK(holders[0].pid == 0);
-    CHECK_THAT(holders[0].name, has_text(std::to_string(holder.pid) + " that made it is dead"));
-    CHECK_THAT(holders[0].name, has_text("(pid " + std::to_string(holder.child) + ')'));
+    CHECK(holders[0].name.empty());
+    CHECK(detail::Os::inspect(holder.pid).is_dead);
+    CHECK(detail::Os::children(holder.pid, error) == std::vector<std::uint32_t>{holder.child});
+    CHECK(detail::display_name(detail::Os::inspect(holder.child).holder) ==
+          "holder.exe (pid " + std::to_string(holder.child) + ')');
+    if (!under_wine()) {
+        REQUIRE(recovery.evictions.size() == 1);
+        CHECK_THAT(recovery.evictions[0].reason, has_text("its creator (pid " + std::to_string(holder.pid) +
+                                                          ") has exited, its child holder.exe (pid " +
+                                                          std::to_string(holder.child) + ") may hold it"));
+    }
     TerminateProcess(child, 0);
     CloseHandle(child);
 }
 
 TEST_CASE("what is no process to end is refused") {
-    for (const std::uint32_t pid : {0U, 4U, detail::os::self()}) {
-        const detail::os::Process process(pid);
-        CHECK(process.signal(detail::os::Ask::die) == std::errc::operation_not_permitted);
+    for (const std::uint32_t pid : {0U, 4U, detail::Os::current_pid()}) {
+        const detail::Os::Process process(pid);
+        CHECK(process.signal(detail::Signal::kill) == std::errc::operation_not_permitted);
         CHECK_FALSE(process.exited());
     }
-    CHECK(detail::os::Process(0x7ffffffc).exited());
-    CHECK_FALSE(detail::os::of_the_system(4).empty());
-    CHECK(detail::os::of_the_system(detail::os::self()).empty());
+    CHECK(detail::Os::Process(0x7ffffffc).exited());
+    CHECK(detail::Os::inspect(0x7ffffffc).is_dead);
+    CHECK(detail::Os::inspect(4).is_critical);
+    CHECK_FALSE(detail::Os::inspect(detail::Os::current_pid()).is_critical);
+    Holder kernel;
+    kernel.pid = 4;
+    kernel.sockets = {Endpoint("127.0.0.1", 1)};
+    const Recovery recovery = free_address(
+        kernel.sockets[0], [&](const Endpoint&) { return std::vector<Holder>{kernel}; }, TerminateThenKill{}, NoLog{});
+    CHECK(recovery.obstacle == Obstacle::refused_holder);
+    CHECK_THAT(recovery.evictions.at(0).reason, has_text("Windows stops without it"));
 }
 
 TEST_CASE("ancestors are found") {
     std::error_code error;
     const Holding child("tcp 127.0.0.1 0");
-    CHECK(detail::os::parent(child.pid, error) == detail::os::self());
+    CHECK(detail::Os::parent(child.pid, error) == detail::Os::current_pid());
     CHECK_FALSE(error);
-    CHECK(detail::os::service(child.pid, error).empty());
+    const detail::ProcessInfo info = detail::Os::inspect(child.pid);
+    CHECK_FALSE(info.error);
+    CHECK(info.parent == detail::Os::current_pid());
+    CHECK(info.service.empty());
 }
 
 TEST_CASE("many sockets: the buffer for the table grows") {
@@ -327,9 +422,9 @@ TEST_CASE("a last look before the end: a process that does not hold the socket i
     const Holding holder("tcp 127.0.0.1 0");
     Holder wrong;
     wrong.pid = holder.pid;
-    wrong.socket = Endpoint("127.0.0.1", static_cast<std::uint16_t>(holder.port ^ 1));
+    wrong.sockets = {Endpoint("127.0.0.1", static_cast<std::uint16_t>(holder.port ^ 1))};
     CHECK(TerminateThenKill{}({wrong}).at(0).fate == Fate::released);
-    wrong.socket = Endpoint("127.0.0.1", holder.port);
+    wrong.sockets = {Endpoint("127.0.0.1", holder.port)};
     wrong.start_time = 1;
     CHECK(TerminateThenKill{}({wrong}).at(0).fate == Fate::already_gone);
     CHECK(holder.alive());
@@ -352,7 +447,9 @@ TEST_CASE("lsof does not exist here, and that is an error") {
 }
 
 TEST_CASE("with a path nothing is terminated here") {
-    const Recovery recovery = free_address(Endpoint::path("socket"), SystemProbe{}, TerminateThenKill{}, NoLog{});
+    const Recovery recovery =
+        free_address(Endpoint::unix_stream("socket"), SystemProbe{}, TerminateThenKill{}, NoLog{});
+    CHECK(recovery.obstacle == Obstacle::probe_failed);
     CHECK(recovery.error == std::errc::function_not_supported);
     CHECK(recovery.evictions.empty());
 }

@@ -2,6 +2,7 @@
 
 #if defined(SDK_FIRST)
 #    include <winsock2.h>
+#    include <ws2tcpip.h>
 #    include <iphlpapi.h>
 #    include <tlhelp32.h>
 #endif
@@ -10,26 +11,33 @@
 
 #if defined(SDK_LAST)
 #    include <winsock2.h>
+#    include <ws2tcpip.h>
 #    include <iphlpapi.h>
 #    include <tlhelp32.h>
 #endif
 
 #if defined(SDK_FIRST) || defined(SDK_LAST)
 #    include <cstddef>
-using namespace addr_in_use::detail::os;
+using addr_in_use::detail::ConsoleEvent;
+using addr_in_use::detail::ProcessEntry;
+using addr_in_use::detail::SocketAddress;
 #    define SAME(ours, our_member, theirs, their_member)                                                               \
         static_assert(offsetof(ours, our_member) == offsetof(theirs, their_member))
 static_assert(sizeof(ProcessEntry) == sizeof(PROCESSENTRY32W));
 SAME(ProcessEntry, pid, PROCESSENTRY32W, th32ProcessID);
 SAME(ProcessEntry, parent, PROCESSENTRY32W, th32ParentProcessID);
 SAME(ProcessEntry, name, PROCESSENTRY32W, szExeFile);
-static_assert(sizeof(StartupInfo) == sizeof(STARTUPINFOW));
-SAME(StartupInfo, flags, STARTUPINFOW, dwFlags);
-SAME(StartupInfo, streams, STARTUPINFOW, hStdInput);
-static_assert(sizeof(ProcessInformation) == sizeof(PROCESS_INFORMATION));
-SAME(ProcessInformation, thread, PROCESS_INFORMATION, hThread);
-static_assert(sizeof(SecurityAttributes) == sizeof(SECURITY_ATTRIBUTES));
-SAME(SecurityAttributes, inherit, SECURITY_ATTRIBUTES, bInheritHandle);
+static_assert(sizeof(SocketAddress) == sizeof(sockaddr_in6) && sizeof(sockaddr_in) == 16);
+SAME(SocketAddress, family, sockaddr_in6, sin6_family);
+SAME(SocketAddress, port, sockaddr_in6, sin6_port);
+SAME(SocketAddress, v6, sockaddr_in6, sin6_addr);
+SAME(SocketAddress, scope, sockaddr_in6, sin6_scope_id);
+SAME(SocketAddress, family, sockaddr_in, sin_family);
+SAME(SocketAddress, port, sockaddr_in, sin_port);
+SAME(SocketAddress, v4_or_flow, sockaddr_in, sin_addr);
+static_assert(sizeof(WSADATA) <= 512);
+static_assert(SO_EXCLUSIVEADDRUSE == -5 && SOL_SOCKET == 0xffff && IPPROTO_IPV6 == 41 && IPV6_V6ONLY == 27);
+static_assert(SOCK_STREAM == 1 && SOCK_DGRAM == 2 && INVALID_SOCKET == ~std::uintptr_t{0});
 static_assert(sizeof(ConsoleEvent) == sizeof(INPUT_RECORD));
 static_assert(offsetof(ConsoleEvent, pressed) == offsetof(INPUT_RECORD, Event));
 static_assert(offsetof(ConsoleEvent, character) == offsetof(INPUT_RECORD, Event) + offsetof(KEY_EVENT_RECORD, uChar));
@@ -48,7 +56,7 @@ static_assert(offsetof(MIB_UDPROW_OWNER_PID, dwLocalPort) == 4 && offsetof(MIB_U
 static_assert(offsetof(MIB_UDP6ROW_OWNER_PID, dwLocalPort) == 20 && offsetof(MIB_UDP6ROW_OWNER_PID, dwOwningPid) == 24);
 static_assert(MIB_TCP_STATE_LISTEN == 2 && TCP_TABLE_OWNER_PID_LISTENER == 3 && TCP_TABLE_OWNER_PID_ALL == 5);
 static_assert(UDP_TABLE_OWNER_PID == 1 && AF_INET6 == 23 && ERROR_INSUFFICIENT_BUFFER == 122);
-static_assert(WSAEADDRINUSE == 10048 && WSAEACCES == 10013);
+static_assert(WSAEADDRINUSE == 10048 && WSAEACCES == 10013 && WSAEAFNOSUPPORT == 10047 && WSAEADDRNOTAVAIL == 10049);
 #else
 // Names that the SDK's macros would take away, and that the header leaves alone.
 int min = 1;
