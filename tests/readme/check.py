@@ -1,11 +1,11 @@
 """Checks every C++ snippet of the README: check.py README COMPILER INCLUDE-DIRECTORY SERVERS-DIRECTORY
 
-Each is compiled. A snippet that does not include anything gets the header and the types that it may assume from
-prelude.hpp; the comment before a snippet can say more:
+Compiles each snippet. A snippet without an #include gets the header and its types from prelude.hpp. The comment before a
+snippet can say more:
 
-    <!-- statements -->     it is put into a function
+    <!-- statements -->     puts the snippet into a function
     <!-- not run -->        the same, with the outlines of libraries from not_run.hpp
-    <!-- recipe: NAME -->   it is the recipe in SERVERS-DIRECTORY/NAME.cpp, word for word, which is compiled and run there
+    <!-- recipe: NAME -->   compares the snippet with the recipe in SERVERS-DIRECTORY/NAME.cpp; its own test runs that
 """
 
 import pathlib

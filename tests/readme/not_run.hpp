@@ -1,5 +1,5 @@
-// Outlines of server libraries that no package of ours has, just enough to compile the recipes of the README that are
-// not run: names and types as in the libraries' own headers, no code of theirs.
+// Outlines of server libraries that the tests do not install: enough to compile those recipes of the README that are
+// not run. The names and types are those of the libraries' own headers; no code of theirs is copied.
 #include "prelude.hpp"
 
 #include <functional>

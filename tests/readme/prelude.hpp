@@ -1,4 +1,4 @@
-// What the shorter snippets of the README may assume: the header, its names, and servers of the usual kinds.
+// Declarations that the shorter snippets of the README may use: the header, its names, and servers of the usual kinds.
 #include <retry_on_addr_in_use.hpp>
 
 #include <cstdint>
@@ -13,14 +13,14 @@ struct MyServer {
 };
 inline MyServer my_server;
 
-struct Library { // one that hides the failure
+struct Library { // it does not report why it failed
     void listen(const std::string& host, int port);
     bool bind(const std::string& host, int port);
     bool listen_on(const char* path);
 };
 inline Library library;
 
-struct WebServer { // one that is opened and reset
+struct WebServer { // it has an open and a reset
     int open(const std::string& host, int port);
     void reset();
 };
