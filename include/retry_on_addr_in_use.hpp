@@ -667,7 +667,6 @@ struct Os {
     class Process {
     public:
         explicit Process(std::uint32_t pid);
-        explicit Process(const Holder& holder) : Process(holder.pid) {}
         [[nodiscard]] std::error_code error() const noexcept { return error_; } // why it is not pinned. Gone: no error
         [[nodiscard]] bool exited() const; // a zombie without threads too: its sockets are closed
         // Refuses this process, each pid of 1 or less (Windows: 4), and what is no pid on this system.
@@ -919,8 +918,9 @@ inline std::string write_address(const Address& address, bool mapped_as_v6) {
 
 inline bool is_localhost(std::string_view host) noexcept {
     constexpr std::string_view name = "localhost";
-    return std::equal(host.begin(), host.end(), name.begin(), name.end(),
-                      [](char a, char b) { return a == b || (a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b); });
+    bool is_same = host.size() == name.size();
+    for (std::size_t i = 0; is_same && i < name.size(); ++i) { is_same = (host[i] | ' ') == name[i]; } // in any case
+    return is_same;
 }
 
 inline bool read_host(std::string_view host, EndpointParts& parts) noexcept {
@@ -1664,15 +1664,17 @@ inline std::vector<Holder> holder_of_file(const Endpoint& path, std::error_code&
     const std::error_code answer =
         is_socket ? Os::connect_to(path) : std::make_error_code(std::errc::connection_refused);
     if (error || file.kind == FileKind::none || answer == std::errc::no_such_file_or_directory) { return {}; }
-    Holder holder;
-    holder.sockets = {path};
+    std::vector<Holder> holders;
+    holders.emplace_back();
+    Holder& holder = holders.front();
+    holder.sockets.push_back(path);
     const bool may_be_hidden = is_socket && !Os::traits.maps_paths && !Os::is_privileged() &&
                                file.user != Os::inspect(Os::current_pid()).holder.user;
     if (answer == std::errc::connection_refused && !may_be_hidden) {
         holder.state = State::lingering;
         holder.user = file.user;
     }
-    return {std::move(holder)};
+    return holders;
 }
 
 } // namespace detail
@@ -1959,74 +1961,83 @@ inline std::string reason_against_signals(const Holder& holder, const ProcessInf
 
 namespace detail {
 
-// An eviction whose fate is not decided yet, or is.
-struct Case : Eviction {
-    explicit Case(const Holder& the_holder) { holder = the_holder; }
-    std::optional<Fate> decided;
-};
-
-// Cases that are still open have survived.
-inline std::vector<Eviction> to_evictions(const std::vector<Case>& cases) {
-    std::vector<Eviction> evictions(cases.begin(), cases.end());
-    for (std::size_t i = 0; i < cases.size(); ++i) { evictions[i].fate = cases[i].decided.value_or(Fate::survived); }
-    return evictions;
-}
-
 inline bool is_gone(Fate fate) noexcept {
     return fate == Fate::exited || fate == Fate::released || fate == Fate::killed || fate == Fate::already_gone;
 }
 
 inline std::string blocked_by(const Holder& holder) { return display_name(holder) + " also holds the address"; }
 
-// Terminating only some holders does not free the address, so one refusal refuses all. True if there is one.
-inline bool refuse_all_if_one_is_refused(std::vector<Case>& cases) {
-    std::string reason;
-    for (const Case& each : cases) {
-        const bool is_refused = each.decided == Fate::refused || each.decided == Fate::not_permitted;
-        if (is_refused && reason.empty()) { reason = blocked_by(each.holder); }
+// The evictions of one attempt, as long as some are not decided yet.
+class Cases {
+public:
+    explicit Cases(const std::vector<Holder>& holders) : begin_(Clock::now()) {
+        for (const Holder& holder : holders) {
+            open_.push_back(static_cast<std::uint32_t>(evictions_.size()));
+            evictions_.push_back({holder, Fate::survived, {}, {}, ""});
+        }
     }
-    for (Case& each : cases) {
-        if (reason.empty() || each.decided) { continue; }
-        each.decided = Fate::refused;
-        each.reason = reason;
-    }
-    return !reason.empty();
-}
 
-// Refuses each open case for which `rule` returns a reason.
-template <class Rule> void apply_rule(std::vector<Case>& cases, Rule rule) {
-    const Clock::time_point begin = Clock::now();
-    for (Case& each : cases) {
-        if (each.decided) { continue; }
-        each.reason = rule(each.holder);
-        each.took = time_since(begin);
-        if (!each.reason.empty()) { each.decided = Fate::refused; }
+    // Calls visit(eviction, position) for each open case. The fate that it returns, if it does, closes the case.
+    template <class Visit> void decide(Visit visit) {
+        std::vector<std::uint32_t> still_open;
+        for (const std::uint32_t position : open_) {
+            Eviction& eviction = evictions_[position];
+            const std::optional<Fate> fate = visit(eviction, position);
+            eviction.took = time_since(begin_);
+            eviction.fate = fate.value_or(Fate::survived);
+            if (!fate) { still_open.push_back(position); }
+        }
+        open_ = std::move(still_open);
     }
-}
+
+    // Refuses each open case for which rule(holder) returns a reason.
+    template <class Rule> void apply(Rule rule) {
+        decide([&](Eviction& eviction, std::uint32_t) -> std::optional<Fate> {
+            eviction.reason = rule(eviction.holder);
+            return eviction.reason.empty() ? std::nullopt : std::optional(Fate::refused);
+        });
+    }
+
+    // Terminating only some holders does not free the address, so one refusal refuses all. True if there is one.
+    bool refuse_all_if_one_is_refused() {
+        std::string reason;
+        for (const Eviction& eviction : evictions_) {
+            const bool is_refused = eviction.fate == Fate::refused || eviction.fate == Fate::not_permitted;
+            if (is_refused && reason.empty()) { reason = blocked_by(eviction.holder); }
+        }
+        if (!reason.empty()) {
+            apply([&](const Holder&) { return reason; });
+        }
+        return !reason.empty();
+    }
+
+    [[nodiscard]] bool has_open() const noexcept { return !open_.empty(); }
+    // Those that are still open have survived.
+    [[nodiscard]] std::vector<Eviction>& evictions() noexcept { return evictions_; }
+
+private:
+    Clock::time_point begin_;
+    std::vector<Eviction> evictions_;
+    std::vector<std::uint32_t> open_;
+};
 
 // Pins the holders' processes before it inspects them, until after the last signal.
 class PinnedProcesses {
 public:
-    explicit PinnedProcesses(const std::vector<Holder>& holders)
-        : begin_(Clock::now()), cases_(holders.begin(), holders.end()), processes_(holders.begin(), holders.end()) {
+    explicit PinnedProcesses(const std::vector<Holder>& holders) : cases_(holders) {
+        for (const Holder& holder : holders) { processes_.emplace_back(holder.pid); }
         inspect(Fate::already_gone, Fate::released);
     }
 
-    [[nodiscard]] std::vector<Case>& cases() noexcept { return cases_; }
-    [[nodiscard]] std::vector<Eviction> evictions() {
-        for_each_open([&](Case& each, const Os::Process&) { each.took = time_since(begin_); });
-        return to_evictions(cases_);
-    }
+    [[nodiscard]] Cases& cases() noexcept { return cases_; }
 
     void signal(Signal signal) {
-        for_each_open([&](Case& each, const Os::Process& process) {
-            each.error = process.signal(signal);
-            if (each.error == std::errc::no_such_process) {
-                each.error.clear();
-                decide(each, Fate::already_gone);
-            } else if (each.error) {
-                decide(each, Fate::not_permitted);
-            }
+        cases_.decide([&](Eviction& eviction, std::uint32_t position) -> std::optional<Fate> {
+            eviction.error = processes_[position].signal(signal);
+            if (!eviction.error) { return {}; }
+            if (eviction.error != std::errc::no_such_process) { return Fate::not_permitted; }
+            eviction.error.clear();
+            return Fate::already_gone;
         });
     }
 
@@ -2040,16 +2051,17 @@ public:
         for (bool ask_held = true;; step = (std::min)(step * 2, Milliseconds(32))) {
             const Holder* last = nullptr; // most holders have the same sockets: these are asked for once
             bool held = false;
-            for_each_open([&](Case& each, const Os::Process& process) {
-                const Holder& holder = each.holder;
-                if (process.exited()) { return decide(each, exited); }
+            cases_.decide([&](Eviction& eviction, std::uint32_t position) -> std::optional<Fate> {
+                const Holder& holder = eviction.holder;
+                if (processes_[position].exited()) { return exited; }
                 ask_held = ask_held && (holder.state == State::listening || is_udp_port(holder.sockets.front()));
                 const bool is_asked = last != nullptr && last->sockets == holder.sockets;
                 held = held || (ask_held && !is_asked && any_of(holder.sockets, is_held));
                 last = &holder;
+                return {};
             });
             const Milliseconds left = left_until(deadline);
-            if (last == nullptr) { return; }
+            if (!cases_.has_open()) { return; }
             if (ask_held && !held) {
                 // An exiting process closes its sockets a moment before it is seen to have exited.
                 Os::Process::wait(processes_, settling_time);
@@ -2065,43 +2077,34 @@ public:
 
     // Inspects the processes of all open cases: is each still that process, and does it still hold the address?
     void inspect(Fate exited, Fate released) {
-        for_each_open([&](Case& each, const Os::Process& process) {
-            const Holder& before = each.holder;
+        cases_.decide([&](Eviction& eviction, std::uint32_t position) -> std::optional<Fate> {
+            const Os::Process& process = processes_[position];
+            const Holder& before = eviction.holder;
             const ProcessInfo info = Os::inspect(before.pid);
             const Holder& now = info.holder;
             std::error_code error = process.error() ? process.error() : info.error;
             const bool owns = !error && owns_socket(before, error);
-            if (process.exited()) { // asked last: what was read above belongs to this process then
-                decide(each, exited);
-            } else if (!error && before.start_time != 0 && now.start_time != 0 && now.start_time != before.start_time) {
-                decide(each, Fate::already_gone); // another process has the pid
-            } else if (error || (before.start_time != 0 && now.start_time == 0)) {
-                each.error = error;
-                each.reason = "it cannot be inspected" + (error ? ": " + error.message() : "");
-                decide(each, Fate::refused);
-            } else if (!owns) {
-                decide(each, released);
-            } else if (!before.executable.empty() && !now.executable.empty() && before.executable != now.executable) {
-                each.reason = "it runs another program now: " + printable(now.executable, 128);
-                decide(each, Fate::refused);
+            // Asked last: what was read above belongs to this process then.
+            if (process.exited()) { return exited; }
+            if (!error && before.start_time != 0 && now.start_time != 0 && now.start_time != before.start_time) {
+                return Fate::already_gone; // another process has the pid
             }
+            eviction.error = error;
+            if (error || (before.start_time != 0 && now.start_time == 0)) {
+                eviction.reason = "it cannot be inspected" + (error ? ": " + error.message() : "");
+                return Fate::refused;
+            }
+            if (!owns) { return released; }
+            if (before.executable.empty() || now.executable.empty() || before.executable == now.executable) {
+                return {};
+            }
+            eviction.reason = "it runs another program now: " + printable(now.executable, 128);
+            return Fate::refused;
         });
     }
 
 private:
-    template <class Visit> void for_each_open(Visit visit) {
-        for (std::size_t i = 0; i < cases_.size(); ++i) {
-            if (!cases_[i].decided) { visit(cases_[i], processes_[i]); }
-        }
-    }
-
-    void decide(Case& each, Fate fate) const {
-        each.decided = fate;
-        each.took = time_since(begin_);
-    }
-
-    Clock::time_point begin_;
-    std::vector<Case> cases_;
+    Cases cases_;
     std::vector<Os::Process> processes_;
 };
 
@@ -2121,7 +2124,7 @@ template <class Killer> std::vector<Eviction> call_for_each(Killer& killer, cons
                 PinnedProcesses pinned({holder});
                 killer(holder);
                 pinned.wait(release_timeout, Fate::exited, Fate::released);
-                eviction = std::move(pinned.evictions().front());
+                eviction = std::move(pinned.cases().evictions().front());
             } else {
                 eviction.fate = killer(holder);
             }
@@ -2154,34 +2157,33 @@ inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Hol
     using detail::Os;
     detail::PinnedProcesses pinned(holders);
     const detail::Ourselves us = detail::inspect_ourselves();
-    detail::apply_rule(pinned.cases(), [&](const Holder& holder) {
-        return detail::reason_against_signals(holder, Os::inspect(holder.pid), us);
-    });
+    pinned.cases().apply(
+        [&](const Holder& holder) { return detail::reason_against_signals(holder, Os::inspect(holder.pid), us); });
     pinned.signal(detail::Signal::probe);
-    if (!detail::refuse_all_if_one_is_refused(pinned.cases())) {
+    if (!pinned.cases().refuse_all_if_one_is_refused()) {
         if (grace > grace.zero() && Os::traits.can_ask) {
             pinned.signal(detail::Signal::terminate);
             pinned.wait(grace, Fate::exited, Fate::released);
             pinned.inspect(Fate::exited, Fate::released);
         }
-        if (!detail::refuse_all_if_one_is_refused(pinned.cases())) {
+        if (!pinned.cases().refuse_all_if_one_is_refused()) {
             pinned.signal(detail::Signal::kill);
             pinned.wait(kill_wait, Fate::killed, Fate::killed);
         }
     }
-    return pinned.evictions();
+    return std::move(pinned.cases().evictions());
 }
 
 inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& holders) const {
     detail::PinnedProcesses pinned(holders);
     pinned.wait(timeout, Fate::exited, Fate::released);
-    return pinned.evictions();
+    return std::move(pinned.cases().evictions());
 }
 
 inline std::vector<Eviction> ReportOnly::operator()(const std::vector<Holder>& holders) const {
-    std::vector<detail::Case> cases(holders.begin(), holders.end());
-    detail::apply_rule(cases, [](const Holder&) { return std::string("ReportOnly terminates no process"); });
-    return detail::to_evictions(cases);
+    detail::Cases cases(holders);
+    cases.apply([](const Holder&) { return std::string("ReportOnly terminates no process"); });
+    return std::move(cases.evictions());
 }
 
 template <class Predicate, class Killer>
@@ -2189,8 +2191,8 @@ std::vector<Eviction> OnlyIf<Predicate, Killer>::operator()(const std::vector<Ho
     static_assert(std::is_invocable_r_v<bool, Predicate&, const Holder&>,
                   "retry_on_addr_in_use: OnlyIf needs a predicate: bool operator()(const Holder&).");
     if constexpr (std::is_invocable_r_v<bool, Predicate&, const Holder&>) {
-        std::vector<detail::Case> cases(holders.begin(), holders.end());
-        detail::apply_rule(cases, [&](const Holder& holder) -> std::string {
+        detail::Cases cases(holders);
+        cases.apply([&](const Holder& holder) -> std::string {
             ADDR_IN_USE_TRY {
                 if (predicate_(holder)) { return ""; }
             }
@@ -2201,8 +2203,8 @@ std::vector<Eviction> OnlyIf<Predicate, Killer>::operator()(const std::vector<Ho
                 return "the OnlyIf predicate rejected it";
             }
         });
-        if (!detail::refuse_all_if_one_is_refused(cases)) { return detail::call_killer(killer_, holders); }
-        return detail::to_evictions(cases);
+        if (!cases.refuse_all_if_one_is_refused()) { return detail::call_killer(killer_, holders); }
+        return std::move(cases.evictions());
     } else {
         return {};
     }
@@ -2447,13 +2449,13 @@ private:
     bool protect(const std::vector<Holder>& holders) {
         log_holders(holders);
         const Attempt attempt(recovery_.endpoint, holders, begin_);
-        std::vector<Case> cases(holders.begin(), holders.end());
-        apply_rule(cases, [&](const Holder& holder) {
+        Cases cases(holders);
+        cases.apply([&](const Holder& holder) {
             return ends_nobody<Killer> ? reason_not_to_offer(holder)
                                        : reason_not_to_terminate(holder, Os::inspect(holder.pid), attempt);
         });
-        const bool is_protected = refuse_all_if_one_is_refused(cases);
-        if (is_protected) { recovery_.evictions = to_evictions(cases); }
+        const bool is_protected = cases.refuse_all_if_one_is_refused();
+        if (is_protected) { recovery_.evictions = std::move(cases.evictions()); }
         return is_protected;
     }
 
@@ -3188,7 +3190,7 @@ inline std::error_code Os::remove_file(const Endpoint& path, const FileInfo& fil
         error = system_error(errno);
     } else {
         const FileInfo now = inspect_path(moved.c_str(), error);
-        const bool is_same = !error && std::equal(std::begin(now.identity), std::end(now.identity), file.identity);
+        const bool is_same = !error && std::memcmp(now.identity, file.identity, sizeof now.identity) == 0;
         if (is_same && ::unlink(moved.c_str()) != 0) { error = system_error(errno); }
         if (!is_same && !error) { error = std::make_error_code(std::errc::operation_canceled); }
         if (error && !move_back(moved.c_str(), name)) {
@@ -3524,7 +3526,7 @@ inline void inspect_program(int directory, ProcessInfo& info) {
     constexpr std::size_t max_size = 4096;
     holder.command_line = read_proc(directory, "cmdline", info.error, max_size);
     while (!holder.command_line.empty() && holder.command_line.back() == '\0') { holder.command_line.pop_back(); }
-    std::replace(holder.command_line.begin(), holder.command_line.end(), '\0', ' ');
+    for (char& c : holder.command_line) { c = c == '\0' ? ' ' : c; }
 }
 
 // Reads all facts through one descriptor of /proc/PID, so all of one process: after its exit every read fails.
@@ -4191,7 +4193,7 @@ inline ProcessInfo Os::inspect(std::uint32_t pid) {
     std::string& line = info.holder.command_line;
     line = arguments(pid, error).substr(0, 4096);
     while (!line.empty() && line.back() == '\0') { line.pop_back(); }
-    std::replace(line.begin(), line.end(), '\0', ' ');
+    for (char& c : line) { c = c == '\0' ? ' ' : c; }
     return info;
 }
 

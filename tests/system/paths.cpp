@@ -433,7 +433,7 @@ TEST_CASE("a failure without a reason counts where a file is in the way") {
     std::filesystem::remove(here.path());
     CHECK_FALSE(retry.start(Endpoint::unix_stream(own.path() + "/missing/socket"))); // another reason
     CHECK(retry.recovery().evictions.empty());
-    CHECK(retry.recovery().obstacle == Obstacle::none);
+    CHECK(retry.recovery().obstacle == Obstacle::other_failure);
 }
 
 TEST_CASE("a path is freed without a server") {

@@ -147,6 +147,8 @@ TEST_CASE("another failure is none of our business") {
     CHECK_THROWS_WITH(retry.start(here), "no certificate");
     CHECK(story.text == "start ");
     CHECK(story.log.empty());
+    CHECK(retry.recovery().obstacle == Obstacle::other_failure); // none would mean that the server runs
+    CHECK(retry.recovery().failure == "no certificate");
 }
 
 TEST_CASE("port 0 is never in use") {
