@@ -32,6 +32,35 @@ TEST_CASE("a holder found by the port alone") {
     CHECK(start_at("127.0.0.1", Endpoint(wildcard.port())).serves);
 }
 
+TEST_CASE("workers with a socket for each family are one set of holders") {
+    NEEDS_IPV6();
+    const std::string port = std::to_string(unused_port());
+    Helper workers({"listen=0.0.0.0:" + port, "v6only", "listen=[::]:" + port, "fork=2"});
+    const Started started = start_at("127.0.0.1", Endpoint(workers.port()));
+    CHECK(started.serves);
+    REQUIRE(started.recovery.evictions.size() == 3);
+    for (std::size_t i = 0; i < 3; ++i) {
+        CHECK(started.recovery.evictions[i].holder.sockets.size() == 2);
+        CHECK_FALSE(workers.alive(i));
+    }
+}
+
+TEST_CASE("the only holder on an address of localhost is found by localhost and by *") {
+    for (const char* host : {"localhost", "*", "LocalHost", ""}) {
+        Helper holder({"listen=127.0.0.1:0"});
+        CHECK(start_at("127.0.0.1", Endpoint(host, holder.port())).serves);
+        CHECK_FALSE(holder.alive());
+    }
+    NEEDS_IPV6();
+    Helper v4({"listen=127.0.0.1:0"});
+    Helper v6({"listen=[::1]:" + std::to_string(v4.port())});
+    const Started started = start_at("127.0.0.1", Endpoint("localhost", v4.port()));
+    CHECK_FALSE(started.serves);
+    CHECK_THAT(started.reason(), has_text("ambiguous") && has_text("name the host"));
+    CHECK(v4.alive());
+    CHECK(v6.alive());
+}
+
 TEST_CASE("a holder that ignores SIGTERM is forced") {
     Helper holder({"ignore-term", "listen=127.0.0.1:0"});
     const Started started = start_at("127.0.0.1", holder.port(), TerminateThenKill{milliseconds(50)});
@@ -235,6 +264,16 @@ TEST_CASE("lsof finds the same holder") {
     CHECK(found(Endpoint(tcp.port())).size() == 1);
     CHECK(LsofProbe{milliseconds(0)}(Endpoint("127.0.0.1", tcp.port()), error).empty());
     CHECK(error == std::errc::timed_out);
+
+    if (access("/proc/net/if_inet6", F_OK) == 0) { // lsof does not show IPV6_V6ONLY
+        Helper stranger({"v6only", "listen=[::]:" + std::to_string(tcp.port())});
+        REQUIRE(found(Endpoint("127.0.0.1", tcp.port())).size() == 1);
+        CHECK(found(Endpoint("127.0.0.1", tcp.port()))[0].pid == tcp.pid());
+        Helper dual({"listen=[::]:0"});
+        CHECK(found(Endpoint("127.0.0.1", dual.port())).at(0).pid == dual.pid());
+        Helper v6({"v6only", "listen=[::]:0"});
+        CHECK(found(Endpoint("127.0.0.1", v6.port())).empty());
+    }
 
     signal(SIGCHLD, SIG_IGN);
     CHECK(found(Endpoint("127.0.0.1", tcp.port())).at(0).pid == tcp.pid());
