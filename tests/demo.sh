@@ -1,5 +1,5 @@
 #!/bin/sh
-# The demo: a stranger holds a port, the server comes up anyway and answers a health check.
+# The demo: another process holds the port, the server starts all the same and answers a health check.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh

@@ -43,7 +43,7 @@ def main(server):
         for line in log.splitlines():
             print(f"      {line}")
         print(f"4. GET http://127.0.0.1:{port}/api/health answers {status}: {body}")
-        print("   The stranger is gone, the server is up: nobody had to look for a process.")
+        print("   The other process exited, the server is up. No lsof, no kill.")
     finally:
         for process in (stranger, ours):
             if process is not None and process.poll() is None:
