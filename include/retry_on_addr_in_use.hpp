@@ -1544,7 +1544,8 @@ inline void select_conflicting(const Endpoint& wanted, std::vector<Socket>& rows
     remove_duplicates(connections);
     rows = std::move(holding);
     if (!rows.empty()) {
-        std::vector<Socket> distinct = rows;
+        std::vector<Socket> distinct;
+        for (const Socket& row : rows) { distinct.push_back(Socket(row)); }
         remove_duplicates(distinct);
         const bool is_single = !stands_for_several(wanted);
         remove_if(connections, [&](const Socket& row) {
@@ -1630,12 +1631,12 @@ inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket
         if (row.pid != last_pid) { info = Os::inspect(row.pid); }
         last_pid = row.pid;
         if (row.pid == 0 || info.is_dead || (row.start_time != 0 && row.start_time != info.holder.start_time)) {
-            ownerless.push_back(row);
+            ownerless.push_back(std::move(row));
             row.inode = 0;
             continue;
         }
         if (holders.empty() || holders.back().pid != row.pid) {
-            holders.push_back(info.holder);
+            holders.push_back(Holder(info.holder));
             holders.back().pid = row.pid;
         }
         add_row(holders.back(), row);
@@ -1650,7 +1651,7 @@ inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket
     }
     remove_duplicates(ownerless);
     for (const Socket& row : ownerless) {
-        holders.emplace_back();
+        holders.push_back(Holder());
         add_row(holders.back(), row);
     }
     return error ? std::vector<Holder>() : holders;
@@ -1665,7 +1666,7 @@ inline std::vector<Holder> holder_of_file(const Endpoint& path, std::error_code&
         is_socket ? Os::connect_to(path) : std::make_error_code(std::errc::connection_refused);
     if (error || file.kind == FileKind::none || answer == std::errc::no_such_file_or_directory) { return {}; }
     std::vector<Holder> holders;
-    holders.emplace_back();
+    holders.push_back(Holder());
     Holder& holder = holders.front();
     holder.sockets.push_back(path);
     const bool may_be_hidden = is_socket && !Os::traits.maps_paths && !Os::is_privileged() &&
@@ -1994,7 +1995,8 @@ public:
     template <class Rule> void apply(Rule rule) {
         decide([&](Eviction& eviction, std::uint32_t) -> std::optional<Fate> {
             eviction.reason = rule(eviction.holder);
-            return eviction.reason.empty() ? std::nullopt : std::optional(Fate::refused);
+            if (eviction.reason.empty()) { return {}; }
+            return Fate::refused;
         });
     }
 
@@ -2025,7 +2027,7 @@ private:
 class PinnedProcesses {
 public:
     explicit PinnedProcesses(const std::vector<Holder>& holders) : cases_(holders) {
-        for (const Holder& holder : holders) { processes_.emplace_back(holder.pid); }
+        for (const Holder& holder : holders) { processes_.push_back(Os::Process(holder.pid)); }
         inspect(Fate::already_gone, Fate::released);
     }
 
@@ -3870,7 +3872,7 @@ public:
             Socket& row = rows_[position];
             if (row.pid == pid) { continue; } // a second descriptor of the same socket
             row.pid = pid;
-            owned_.push_back(row);
+            owned_.push_back(Socket(row));
             owned_.back().start_time = stat.start_time;
         }
         return failure;
