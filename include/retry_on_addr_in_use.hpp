@@ -500,7 +500,6 @@ public:
     const Recovery& recovery() const&& = delete; // it would dangle
 
 private:
-    Result launch(bool is_retry, const Endpoint& endpoint);
     bool evict_before_start(std::uint64_t begin) noexcept;
     bool recover(detail::Failure failure, std::string text, bool was_last, std::uint64_t begin) noexcept;
     void break_off() noexcept;
@@ -1233,12 +1232,13 @@ template <class S> decltype(auto) launch(std::remove_reference_t<S>& server, con
     }
 }
 
-template <class S> decltype(auto) relaunch(std::remove_reference_t<S>& server, const Endpoint& endpoint) {
+// Starts the server; for the second time by `restart`, where its traits have one.
+template <class S>
+decltype(auto) launch(std::remove_reference_t<S>& server, const Endpoint& endpoint, [[maybe_unused]] bool is_retry) {
     if constexpr (detected<TraitsRestart, S>) {
-        return Traits<S>::restart(server, endpoint);
-    } else {
-        return detail::launch<S>(server, endpoint);
+        if (is_retry) { return Traits<S>::restart(server, endpoint); }
     }
+    return detail::launch<S>(server, endpoint);
 }
 
 template <class S> struct Launch {
@@ -1265,7 +1265,7 @@ template <class Wrapper, class S> struct WrapperTraits {
         return detail::launch<S>(wrapper.server, endpoint);
     }
     static decltype(auto) restart(Wrapper& wrapper, const Endpoint& endpoint) {
-        return detail::relaunch<S>(wrapper.server, endpoint);
+        return detail::launch<S>(wrapper.server, endpoint, true);
     }
     template <class X, std::enable_if_t<has_own_rule<S, X>, int> = 0> static bool is_address_in_use(const X& x) {
         return detail::matches_own_rule<S>(x);
@@ -2660,16 +2660,6 @@ inline std::string describe(const Recovery& recovery) {
 }
 
 template <class Server, class Probe, class Killer, class Log>
-auto RetryOnAddrInUse<Server, Probe, Killer, Log>::launch(bool is_retry, const Endpoint& endpoint) -> Result {
-    if constexpr (detail::detected<detail::TraitsRestart, Server>) {
-        if (is_retry) { return detail::relaunch<Server>(server_, endpoint); }
-    } else {
-        static_cast<void>(is_retry);
-    }
-    return detail::launch<Server>(server_, endpoint);
-}
-
-template <class Server, class Probe, class Killer, class Log>
 auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoint) -> Result {
     constexpr bool startable = detail::Startable<std::remove_reference_t<Server>>::value;
     static_assert(startable, "retry_on_addr_in_use: a Server needs start(const Endpoint&), start(host, port), "
@@ -2691,7 +2681,7 @@ auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoin
                 if constexpr (detail::reports_failure<Server, detail::Bare<Result>>) {
                     const int before = Os::last_error();
                     Os::set_last_error(0);
-                    Result result = launch(is_retry, endpoint);
+                    Result result = detail::launch<Server>(server_, endpoint, is_retry);
                     const int error = Os::last_error();
                     if (error == 0) { Os::set_last_error(before); }
                     const detail::Failure failure =
@@ -2701,7 +2691,7 @@ auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoin
                         return static_cast<Result&&>(result);
                     }
                 } else {
-                    return launch(is_retry, endpoint);
+                    return detail::launch<Server>(server_, endpoint, is_retry);
                 }
             }
             ADDR_IN_USE_CATCH_ALL {
@@ -3381,16 +3371,18 @@ inline void select_same_file(const Endpoint& wanted, std::uint32_t device, std::
 #if defined(__linux__)
 namespace detail {
 
-inline constexpr Os::Traits Os::traits{EADDRINUSE,
-                                       -EADDRINUSE,
-                                       0,
-                                       true,
-                                       true,
-                                       false,
-                                       true,
-                                       " Look as root: ss -tulnp 'sport = :PORT'",
-                                       " Wait, or set SO_REUSEADDR before bind, in the old and in the new server.",
-                                       ""};
+inline constexpr Os::Traits Os::traits{
+    EADDRINUSE,                                                                  // in_use
+    -EADDRINUSE,                                                                 // in_use_negated
+    0,                                                                           // denied
+    true,                                                                        // can_terminate
+    true,                                                                        // can_ask
+    false,                                                                       // exact_bind_wins
+    true,                                                                        // maps_paths
+    " Look as root: ss -tulnp 'sport = :PORT'",                                  // look_advice
+    " Wait, or set SO_REUSEADDR before bind, in the old and in the new server.", // lingering_advice
+    "",                                                                          // reserved_advice
+};
 
 // Nanoseconds since boot, the clock of /proc/PID/stat: it includes the time that the machine slept.
 inline std::uint64_t Os::now() noexcept {
@@ -3958,23 +3950,11 @@ inline bool is_on_network(const char* path) noexcept {
     const std::string_view name = path;
     const std::string directory(name.substr(0, name.find_last_of('/') + 1));
     if (::statfs(directory.empty() ? "." : directory.c_str(), &facts) != 0) { return true; }
-    switch (static_cast<std::uint32_t>(facts.f_type)) {
-    case 0x6969:     // NFS
-    case 0xff534d42: // CIFS
-    case 0xfe534d42: // SMB2
-    case 0x517b:     // SMB
-    case 0x564c:     // NCP
-    case 0x73757245: // Coda
-    case 0x5346414f: // AFS
-    case 0x6b414653: // kAFS
-    case 0x00c36400: // Ceph
-    case 0x0bd00bd0: // Lustre
-    case 0x47504653: // GPFS
-    case 0x01161970: // GFS2
-    case 0x7461636f: // OCFS2
-        return true;
-    default: return false;
-    }
+    // NFS, CIFS, SMB2, SMB, NCP, Coda, AFS, kAFS, Ceph, Lustre, GPFS, GFS2, OCFS2.
+    constexpr std::uint32_t types[] = {0x6969,     0xff534d42, 0xfe534d42, 0x517b,     0x564c,
+                                       0x73757245, 0x5346414f, 0x6b414653, 0x00c36400, 0x0bd00bd0,
+                                       0x47504653, 0x01161970, 0x7461636f};
+    return any_of(types, [&](std::uint32_t type) { return type == static_cast<std::uint32_t>(facts.f_type); });
 }
 
 // Not by link() first: another user's socket may not be linked (fs.protected_hardlinks, man 5 proc_sys_fs).
@@ -3995,16 +3975,18 @@ inline bool move_back(const char* from, const char* to) noexcept {
 namespace detail {
 
 // in_pcbbind in bsd/netinet/in_pcb.c: with SO_REUSEADDR only a socket on the very address conflicts.
-inline constexpr Os::Traits Os::traits{EADDRINUSE,
-                                       -EADDRINUSE,
-                                       0,
-                                       true,
-                                       true,
-                                       true,
-                                       false,
-                                       " Look as root: sudo lsof -nP -i :PORT",
-                                       " Wait, or set SO_REUSEADDR before bind in the new server.",
-                                       ""};
+inline constexpr Os::Traits Os::traits{
+    EADDRINUSE,                                                  // in_use
+    -EADDRINUSE,                                                 // in_use_negated
+    0,                                                           // denied
+    true,                                                        // can_terminate
+    true,                                                        // can_ask
+    true,                                                        // exact_bind_wins
+    false,                                                       // maps_paths
+    " Look as root: sudo lsof -nP -i :PORT",                     // look_advice
+    " Wait, or set SO_REUSEADDR before bind in the new server.", // lingering_advice
+    "",                                                          // reserved_advice
+};
 
 // Microseconds since 1970, the clock of pbi_start_tvsec and pbi_start_tvusec.
 inline std::uint64_t Os::now() noexcept {
@@ -4263,16 +4245,18 @@ inline bool move_back(const char* from, const char* to) noexcept {
 #if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
 namespace detail {
 
-inline constexpr Os::Traits Os::traits{EADDRINUSE,
-                                       -EADDRINUSE,
-                                       0,
-                                       false,
-                                       true,
-                                       true,
-                                       false,
-                                       " Look as root: lsof -nP -i :PORT",
-                                       " Wait, or set SO_REUSEADDR before bind in the new server.",
-                                       ""};
+inline constexpr Os::Traits Os::traits{
+    EADDRINUSE,                                                  // in_use
+    -EADDRINUSE,                                                 // in_use_negated
+    0,                                                           // denied
+    false,                                                       // can_terminate
+    true,                                                        // can_ask
+    true,                                                        // exact_bind_wins
+    false,                                                       // maps_paths
+    " Look as root: lsof -nP -i :PORT",                          // look_advice
+    " Wait, or set SO_REUSEADDR before bind in the new server.", // lingering_advice
+    "",                                                          // reserved_advice
+};
 
 inline std::vector<Socket> Os::list_sockets(const Endpoint& endpoint, Which, std::error_code& error) {
     return list_by_lsof(endpoint, Milliseconds(5000), error);
@@ -4395,17 +4379,18 @@ namespace detail {
 
 // WSAEADDRINUSE; libuv's UV_EADDRINUSE, which is not the negated number here; WSAEACCES: taken with
 // SO_EXCLUSIVEADDRUSE, or reserved ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE").
-inline constexpr Os::Traits Os::traits{10048,
-                                       -4091,
-                                       10013,
-                                       true,
-                                       false,
-                                       true,
-                                       false,
-                                       " Look as administrator: netstat -ano | findstr :PORT",
-                                       "",
-                                       " Look at netsh int ipv4 show excludedportrange tcp, and netsh http show "
-                                       "servicestate"};
+inline constexpr Os::Traits Os::traits{
+    10048,                                                                                  // in_use
+    -4091,                                                                                  // in_use_negated
+    10013,                                                                                  // denied
+    true,                                                                                   // can_terminate
+    false,                                                                                  // can_ask
+    true,                                                                                   // exact_bind_wins
+    false,                                                                                  // maps_paths
+    " Look as administrator: netstat -ano | findstr :PORT",                                 // look_advice
+    "",                                                                                     // lingering_advice
+    " Look at netsh int ipv4 show excludedportrange tcp, and netsh http show servicestate", // reserved_advice
+};
 
 // A handle that is null or -1 is none.
 inline Handle own(void* handle) noexcept {
