@@ -624,16 +624,16 @@ enum class Signal : std::uint8_t { probe, terminate, kill };
 struct Os {
     // Where systems differ.
     struct Traits {
-        int in_use;           // a failed bind, as a native number ...
-        int in_use_negated;   // ... as libuv returns it ...
-        int denied;           // ... and one that may have another reason; 0: none
-        bool can_terminate;   // false: the library only reports
-        bool can_ask;         // SIGTERM exists; Windows: TerminateProcess only
-        bool exact_bind_wins; // a wildcard and a specific bind may coexist: the holder of the very address is meant
-        bool maps_paths;      // tells the sockets of a Unix domain socket's file
-        std::string_view look_advice; // the command that shows more; "PORT" stands for the number
-        std::string_view lingering_advice;
-        std::string_view reserved_advice;
+        int in_use;              // a failed bind, as a native number ...
+        int in_use_negated;      // ... as libuv returns it ...
+        int denied;              // ... and one that may have another reason; 0: none
+        bool can_terminate;      // false: the library only reports
+        bool can_ask;            // SIGTERM exists; Windows: TerminateProcess only
+        bool exact_bind_wins;    // a wildcard and a specific bind may coexist: the holder of the very address is meant
+        bool maps_paths;         // tells the sockets of a Unix domain socket's file
+        const char* look_advice; // the command that shows more; "PORT" stands for the number
+        const char* lingering_advice;
+        const char* reserved_advice;
     };
     static const Traits traits;
 
@@ -1827,8 +1827,8 @@ inline bool is_ephemeral(std::uint16_t port) {
 
 // Programs that must not be terminated, with the advice for a person. A trailing '*' stands for any ending.
 struct ProtectedPrograms {
-    std::string_view advice;
-    std::string_view names; // separated by commas
+    const char* advice;
+    const char* names; // separated by commas
     bool only_with_terminal = false;
 };
 inline constexpr ProtectedPrograms protected_programs[] = {
@@ -1876,7 +1876,7 @@ inline std::string protected_program(const Holder& holder, const ProcessInfo& pr
             if (matches_name(program, name) || matches_name(stem, name) ||
                 matches_name(holder.name, name.substr(0, kernel_cut))) {
                 const std::uint16_t port = holder.sockets.empty() ? std::uint16_t{0} : holder.sockets.front().port();
-                const std::string text = replace_placeholder(std::string(entry.advice), "PORT", port);
+                const std::string text = replace_placeholder(entry.advice, "PORT", port);
                 return replace_placeholder(text, "PID", holder.pid);
             }
         }
@@ -2261,8 +2261,8 @@ inline std::string fate_sentence(const Eviction& eviction) {
 }
 
 // Returns a system's advice with its placeholder filled in; none for a path.
-inline std::string with_port(std::string_view advice, const Endpoint& endpoint) {
-    return is_path(endpoint) ? "" : replace_placeholder(std::string(advice), "PORT", endpoint.port());
+inline std::string with_port(const char* advice, const Endpoint& endpoint) {
+    return is_path(endpoint) ? "" : replace_placeholder(advice, "PORT", endpoint.port());
 }
 
 inline std::string obstacle_sentence(const Recovery& recovery) {
