@@ -733,6 +733,8 @@ inline constexpr Milliseconds release_timeout{2000};
 inline constexpr Milliseconds settling_time{50};
 // How often a process is looked at whose exit is no event.
 inline constexpr Milliseconds polling_interval{10};
+// The bytes of a holder's command line that are kept.
+inline constexpr std::size_t max_command_line = 4096;
 
 } // namespace detail
 
@@ -3201,18 +3203,20 @@ inline std::error_code Os::remove_file(const Endpoint& path, const FileInfo& fil
 
 namespace detail {
 
-// Makes a row from the numbers that the Linux kernel has for states (include/net/tcp_states.h).
+// The kernel's numbers for states (include/net/tcp_states.h). Closed: bound, of TCP (since Linux 6.8) and UDP.
+inline constexpr std::uint32_t state_established = 1;
+inline constexpr std::uint32_t state_closed = 7;
+inline constexpr std::uint32_t state_listen = 10;
+
 inline Socket make_linux_row(bool v6, const Address& address, std::uint32_t state, std::uint64_t inode,
                              std::uint32_t user, const Endpoint& wanted, std::uint32_t scope = 0,
                              bool v6_only = false) {
-    constexpr std::uint32_t state_close = 7; // bound, of TCP (since Linux 6.8) and UDP
-    constexpr std::uint32_t state_listen = 10;
     Socket row;
     row.local = make_endpoint(v6, address, wanted.port(), wanted.transport(), scope, v6_only);
-    row.state = state == state_listen  ? State::listening
-                : state == state_close ? State::bound
-                : inode != 0           ? State::connected
-                                       : State::lingering;
+    row.state = state == state_listen   ? State::listening
+                : state == state_closed ? State::bound
+                : inode != 0            ? State::connected
+                                        : State::lingering;
     row.inode = inode;
     if (inode != 0) { row.user = std::to_string(user); } // else the kernel says 0
     return row;
@@ -3517,8 +3521,7 @@ inline void inspect_program(int directory, ProcessInfo& info) {
     if (::fstatat(directory, "exe", &file, 0) == 0) {
         info.executable_file = {static_cast<std::uint64_t>(file.st_dev), static_cast<std::uint64_t>(file.st_ino)};
     }
-    constexpr std::size_t max_size = 4096;
-    holder.command_line = read_proc(directory, "cmdline", info.error, max_size);
+    holder.command_line = read_proc(directory, "cmdline", info.error, max_command_line);
     while (!holder.command_line.empty() && holder.command_line.back() == '\0') { holder.command_line.pop_back(); }
     for (char& c : holder.command_line) { c = c == '\0' ? ' ' : c; }
 }
@@ -3585,8 +3588,8 @@ inline PortRange Os::ephemeral_ports() {
 // The states of a dump are bits. Asked for other than listening sockets, the kernel walks its whole table of
 // connections (inet_diag_dump_icsk in net/ipv4/inet_diag.c): 0.6 ms instead of 0.06 ms idle, 20 ms with 50,000
 // connections.
-inline constexpr std::uint32_t dump_listening = 1U << 10;
-inline constexpr std::uint32_t dump_unconnected_udp = 1U << 7;
+inline constexpr std::uint32_t dump_listening = 1U << state_listen;
+inline constexpr std::uint32_t dump_unconnected_udp = 1U << state_closed;
 inline constexpr std::uint32_t dump_bound = 1U << 13; // since Linux 6.8, ignored before
 inline constexpr std::uint32_t dump_all = 0xffff;
 
@@ -3626,8 +3629,6 @@ inline Socket read_inet_row(const inet_diag_msg& message, std::string_view attri
 // A row of a dump of Unix domain sockets. The name is as it was bound: an abstract one with a zero in front, a path
 // with one behind it.
 inline Socket read_unix_row(const unix_diag_msg& message, std::string_view attributes) {
-    constexpr unsigned char state_established = 1; // include/net/tcp_states.h
-    constexpr unsigned char state_listen = 10;
     constexpr int attribute_user = 7; // UNIX_DIAG_UID, since Linux 5.3
     const std::string_view file = find_attribute(attributes, UNIX_DIAG_VFS);
     const std::string_view user = find_attribute(attributes, attribute_user);
@@ -4175,7 +4176,7 @@ inline ProcessInfo Os::inspect(std::uint32_t pid) {
     if (size <= 0 && !info.error && !is_no_process(errno)) { info.error = system_error(errno); }
     std::error_code error; // the arguments serve the report only
     std::string& line = info.holder.command_line;
-    line = arguments(pid, error).substr(0, 4096);
+    line = arguments(pid, error).substr(0, max_command_line);
     while (!line.empty() && line.back() == '\0') { line.pop_back(); }
     for (char& c : line) { c = c == '\0' ? ' ' : c; }
     return info;
@@ -4308,7 +4309,7 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
     const Layout at = is_tcp ? (v6 ? Layout{56, 0, 16, 20, 48} : Layout{24, 4, 0, 8, 0})
                              : (v6 ? Layout{28, 0, 16, 20, 0} : Layout{12, 0, 0, 4, 0});
     constexpr std::size_t count_size = 4;
-    constexpr std::uint32_t state_listen = 2; // MIB_TCP_STATE_LISTEN
+    constexpr std::uint32_t listening = 2; // MIB_TCP_STATE_LISTEN
     if (size < count_size) { return; }
     std::size_t count = (std::min<std::size_t>)(read_bytes<std::uint32_t>(bytes), (size - count_size) / at.size);
     for (const unsigned char* from = bytes + count_size; count > 0; --count, from += at.size) {
@@ -4320,10 +4321,10 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
         Socket row;
         row.local = make_endpoint(v6, address, wanted.port(), wanted.transport(), scope, true);
         row.pid = read_bytes<std::uint32_t>(from + at.size - 4);
-        row.state = !is_tcp                 ? State::bound
-                    : state == state_listen ? State::listening
-                    : row.pid == 0          ? State::lingering
-                                            : State::connected;
+        row.state = !is_tcp              ? State::bound
+                    : state == listening ? State::listening
+                    : row.pid == 0       ? State::lingering
+                                         : State::connected;
         rows.push_back(std::move(row));
     }
 }
@@ -4572,7 +4573,7 @@ inline ProcessInfo Os::inspect(std::uint32_t pid) {
     info.holder.start_time = start_time(process);
     info.holder.name = name_of(*entry);
     info.holder.executable = executable(process);
-    info.holder.command_line = command_line(process).substr(0, 4096);
+    info.holder.command_line = command_line(process).substr(0, max_command_line);
     info.holder.user = user_of(process);
     for (std::string& user : info.users) { user = info.holder.user; }
     info.parent = living_parent(*entry);
@@ -4697,10 +4698,10 @@ inline std::error_code Os::can_bind(const Endpoint& endpoint) {
     if (socket != ~std::uintptr_t{0}) { close(socket); }
     clean_up();
     switch (error) { // the codes have no std::errc in every standard library
-    case 10048: return std::make_error_code(std::errc::address_in_use);
+    case traits.in_use: return std::make_error_code(std::errc::address_in_use);
     case 10047: return std::make_error_code(std::errc::address_family_not_supported);
     case 10049: return std::make_error_code(std::errc::address_not_available);
-    case 10013: return std::make_error_code(std::errc::permission_denied);
+    case traits.denied: return std::make_error_code(std::errc::permission_denied);
     default: return system_error(error);
     }
 }
