@@ -1547,6 +1547,7 @@ inline void select_conflicting(const Endpoint& wanted, std::vector<Socket>& rows
     rows = std::move(holding);
     if (!rows.empty()) {
         std::vector<Socket> distinct;
+        distinct.reserve(rows.size());
         for (const Socket& row : rows) { distinct.push_back(Socket(row)); }
         remove_duplicates(distinct);
         const bool is_single = !stands_for_several(wanted);
@@ -1627,21 +1628,22 @@ inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket
     std::vector<Holder> holders;
     std::vector<Socket> ownerless;
     std::sort(rows.begin(), rows.end(), process_comes_before);
-    ProcessInfo info;
-    std::uint32_t last_pid = 0;
-    for (Socket& row : rows) {
-        if (row.pid != last_pid) { info = Os::inspect(row.pid); }
-        last_pid = row.pid;
-        if (row.pid == 0 || info.is_dead || (row.start_time != 0 && row.start_time != info.holder.start_time)) {
-            ownerless.push_back(std::move(row));
-            row.inode = 0;
-            continue;
+    for (std::size_t i = 0; i < rows.size();) {
+        const std::uint32_t pid = rows[i].pid;
+        const ProcessInfo info = Os::inspect(pid);
+        for (; i < rows.size() && rows[i].pid == pid; ++i) {
+            Socket& row = rows[i];
+            if (pid == 0 || info.is_dead || (row.start_time != 0 && row.start_time != info.holder.start_time)) {
+                ownerless.push_back(Socket(row));
+                row.inode = 0;
+                continue;
+            }
+            if (holders.empty() || holders.back().pid != pid) {
+                holders.push_back(Holder(info.holder));
+                holders.back().pid = pid;
+            }
+            add_row(holders.back(), row);
         }
-        if (holders.empty() || holders.back().pid != row.pid) {
-            holders.push_back(Holder(info.holder));
-            holders.back().pid = row.pid;
-        }
-        add_row(holders.back(), row);
     }
     const auto may_be_closed = [](const Socket& row) { return row.inode != 0 || row.pid != 0; };
     if (any_of(ownerless, may_be_closed)) {
@@ -1703,14 +1705,6 @@ inline std::vector<Holder> LsofProbe::operator()(const Endpoint& endpoint, std::
 
 namespace detail {
 
-// What concerns this process, asked once for a recovery.
-struct Ourselves {
-    ProcessInfo info;
-    std::vector<std::uint32_t> ancestors; // the nearest first
-    std::uint32_t debugger = 0;
-    std::error_code error;
-};
-
 // Returns the ancestors of a process, the nearest first. A chain that changes meanwhile has an end too.
 inline std::vector<std::uint32_t> list_ancestors(std::uint32_t pid, std::error_code& error) {
     constexpr std::size_t max_depth = 1000;
@@ -1719,13 +1713,13 @@ inline std::vector<std::uint32_t> list_ancestors(std::uint32_t pid, std::error_c
     return ancestors;
 }
 
-inline Ourselves inspect_ourselves() {
-    Ourselves us;
-    us.info = Os::inspect(Os::current_pid());
-    us.ancestors = list_ancestors(Os::current_pid(), us.error);
-    us.debugger = Os::debugger(us.error);
-    return us;
-}
+// What concerns this process, asked once for a recovery.
+struct Ourselves {
+    ProcessInfo info = Os::inspect(Os::current_pid());
+    std::error_code error;
+    std::vector<std::uint32_t> ancestors = list_ancestors(Os::current_pid(), error); // the nearest first
+    std::uint32_t debugger = Os::debugger(error);
+};
 
 inline bool contains(const std::vector<std::uint32_t>& pids, std::uint32_t pid) {
     return any_of(pids, [&](std::uint32_t other) { return other == pid; });
@@ -1771,7 +1765,7 @@ struct Attempt {
     bool has_other_program = false;        // a second process, not surely of the same executable
 
     Attempt(const Endpoint& the_wanted, const std::vector<Holder>& the_holders, std::uint64_t the_begin)
-        : wanted(the_wanted), holders(the_holders), begin(the_begin), us(inspect_ourselves()) {
+        : wanted(the_wanted), holders(the_holders), begin(the_begin) {
         for (const Holder& holder : holders) {
             const Holder& front = holders.front();
             if (other_sockets == nullptr && (!holds_address(holder) || holder.sockets != front.sockets)) {
@@ -2160,7 +2154,7 @@ inline constexpr bool removes_files<OnlyIf<Predicate, Killer>> = removes_files<K
 inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Holder>& holders) const {
     using detail::Os;
     detail::PinnedProcesses pinned(holders);
-    const detail::Ourselves us = detail::inspect_ourselves();
+    const detail::Ourselves us;
     pinned.cases().apply(
         [&](const Holder& holder) { return detail::reason_against_signals(holder, Os::inspect(holder.pid), us); });
     pinned.signal(detail::Signal::probe);
