@@ -1352,6 +1352,7 @@ template <class S> Failure classify_silent(int error, std::string& text) {
 }
 
 template <class S, class T> Failure classify_value(const T& value, int error, std::string& text) {
+    const KeepLastError keep; // the text of a message is looked up by a call that sets it (FormatMessage)
     if (detail::matches_own_rule<S>(value)) { return Failure::in_use; }
     bool failed = false;
     if constexpr (is_code<T>) {
@@ -1391,6 +1392,7 @@ inline bool says_in_use(std::string_view text) {
 
 // Classifies the current exception and all that it nests. Codes take precedence over texts, on every level.
 template <class S> Failure classify_exception(std::string& text) {
+    const KeepLastError keep;
     bool has_other_code = false;
     bool is_denied = false;
     bool has_text = false;

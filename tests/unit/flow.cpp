@@ -224,6 +224,7 @@ TEST_CASE("a killer that only waits is offered protected holders too, but never 
     std::error_code error;
     const std::uint32_t parent = detail::Os::parent(detail::Os::current_pid(), error);
     for (const std::uint32_t pid : {parent, detail::Os::current_pid()}) {
+        if (pid == 0) { continue; } // Wine may show no parent
         Story story;
         story.holders = {holder_at(here, pid)};
         RetryOnAddrInUse retry{StoryServer{&story}, StoryProbe{&story}, Waiting{{&story, Fate::exited}},
