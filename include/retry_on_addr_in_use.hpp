@@ -631,6 +631,7 @@ struct Os {
         bool can_ask;            // SIGTERM exists; Windows: TerminateProcess only
         bool exact_bind_wins;    // a wildcard and a specific bind may coexist: the holder of the very address is meant
         bool maps_paths;         // tells the sockets of a Unix domain socket's file
+        bool has_file_ids;       // tells which file a process runs, not its path alone
         const char* look_advice; // the command that shows more; "PORT" stands for the number
         const char* lingering_advice;
         const char* reserved_advice;
@@ -1327,6 +1328,13 @@ inline Failure classify(int value, std::string_view category) noexcept {
     return is_native && value == Os::traits.denied ? Failure::denied : Failure::other;
 }
 
+// Returns the text of a code; an empty one if that throws: the user's own result or exception is what counts.
+template <class T> std::string message_of(const T& code) noexcept {
+    ADDR_IN_USE_TRY { return code.message(); }
+    ADDR_IN_USE_CATCH_ALL {}
+    return "";
+}
+
 template <class T> Failure classify_code(const T& code, std::string& text) {
     if constexpr (std::is_same_v<T, std::errc>) {
         return detail::classify_code(std::make_error_code(code), text);
@@ -1336,7 +1344,7 @@ template <class T> Failure classify_code(const T& code, std::string& text) {
             if (code == std::errc::address_in_use) { failure = Failure::in_use; }
         }
         if constexpr (detected<Message, T>) {
-            if (failure != Failure::none) { text = code.message(); }
+            if (failure != Failure::none) { text = message_of(code); }
         }
         return failure;
     } else {
@@ -1347,7 +1355,7 @@ template <class T> Failure classify_code(const T& code, std::string& text) {
 // Classifies a failure without a reason; `error`: what the call left in errno.
 template <class S> Failure classify_silent(int error, std::string& text) {
     const Failure failure = error == 0 ? Failure::other : detail::classify(error, "system");
-    if (error != 0) { text = system_error(error).message(); }
+    if (error != 0) { text = message_of(system_error(error)); }
     return failure == Failure::other && ask_probe<S> ? Failure::ask_probe : failure;
 }
 
@@ -1391,7 +1399,8 @@ inline bool says_in_use(std::string_view text) {
 }
 
 // Classifies the current exception and all that it nests. Codes take precedence over texts, on every level.
-template <class S> Failure classify_exception(std::string& text) {
+// Out of memory it returns other: the user's exception must not be replaced.
+template <class S> Failure classify_exception(std::string& text) noexcept try {
     const KeepLastError keep;
     bool has_other_code = false;
     bool is_denied = false;
@@ -1423,7 +1432,7 @@ template <class S> Failure classify_exception(std::string& text) {
     if (has_other_code) { return Failure::other; }
     if (is_denied) { return Failure::denied; }
     return has_text || ask_probe<S> ? Failure::ask_probe : Failure::other;
-}
+} catch (...) { return Failure::other; }
 #else
 template <class S> Failure classify_exception(std::string&) { return Failure::other; }
 #endif
@@ -1516,8 +1525,8 @@ inline std::error_code can_bind(const Endpoint& endpoint) {
 }
 
 // Decides about rows of "::" whose table does not show IPV6_V6ONLY, where an IPv4 address is wanted. They do not
-// conflict while a surer row does. Where none does, a test bind decides; where that fails, an unknown process holds the
-// address.
+// conflict while a surer row does. Where none does, test binds decide: a dual-stack socket takes every IPv4 address, an
+// unrelated loopback address too. Otherwise an unknown process holds the address.
 inline void decide_unknown_v6_only(const Endpoint& wanted, std::vector<Socket>& rows) {
     const auto is_unsure = [&](const Socket& row) {
         Endpoint narrow = row.local;
@@ -1526,9 +1535,11 @@ inline void decide_unknown_v6_only(const Endpoint& wanted, std::vector<Socket>& 
     const auto is_sure = [&](const Socket& row) { return holds_address(row) && !is_unsure(row); };
     if (!any_of(rows, is_unsure)) { return; }
     const std::error_code answer = any_of(rows, is_sure) ? std::error_code() : can_bind(wanted);
+    constexpr Address unrelated{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 83, 117, 1}};
     if (!answer) {
         remove_if(rows, is_unsure);
-    } else if (answer != std::errc::address_in_use) {
+    } else if (answer != std::errc::address_in_use ||
+               Os::can_bind(make_endpoint(false, unrelated, wanted.port(), wanted.transport())) != answer) {
         for (Socket& row : rows) {
             if (!is_unsure(row)) { continue; }
             row.inode = 0;
@@ -1620,7 +1631,8 @@ inline void add_row(Holder& holder, const Socket& row) {
     if (holder.user.empty()) { holder.user = holder.pid == 0 ? row.user : row.owner_user; }
     if (holder.sockets.empty() || firmness(row.state) > firmness(holder.state)) { holder.state = row.state; }
     // A socket that another user made is the one to show.
-    if (holder.socket_user.empty() || holder.socket_user == holder.user) { holder.socket_user = row.user; }
+    const bool is_usual = holder.socket_user == holder.user || holder.socket_user == "0";
+    if (holder.socket_user.empty() || (is_usual && row.user != holder.user)) { holder.socket_user = row.user; }
     if (holder.sockets.empty() || holder.sockets.back() != row.local) { holder.sockets.push_back(row.local); }
 }
 
@@ -1633,6 +1645,10 @@ inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket
     for (std::size_t i = 0; i < rows.size();) {
         const std::uint32_t pid = rows[i].pid;
         const ProcessInfo info = Os::inspect(pid);
+        if (rows[i].start_time != 0 && info.holder.start_time == 0 && info.error) { // a holder, but which one?
+            error = info.error;
+            return {};
+        }
         for (; i < rows.size() && rows[i].pid == pid; ++i) {
             Socket& row = rows[i];
             if (pid == 0 || info.is_dead || (row.start_time != 0 && row.start_time != info.holder.start_time)) {
@@ -1718,7 +1734,7 @@ inline std::vector<std::uint32_t> list_ancestors(std::uint32_t pid, std::error_c
 // What concerns this process, asked once for a recovery.
 struct Ourselves {
     ProcessInfo info = Os::inspect(Os::current_pid());
-    std::error_code error;
+    std::error_code error = info.error;
     std::vector<std::uint32_t> ancestors = list_ancestors(Os::current_pid(), error); // the nearest first
     std::uint32_t debugger = Os::debugger(error);
 };
@@ -1740,7 +1756,8 @@ inline bool same_executable(const ProcessInfo& process, const ProcessInfo& ours)
     if (process.executable_file == ours.executable_file) { return true; }
     const std::string& theirs = process.holder.executable;
     const std::string& path = ours.holder.executable;
-    const bool has_numbers = ours.executable_file.number != 0;
+    const bool has_numbers = Os::traits.has_file_ids;
+    if (has_numbers && ours.executable_file.number == 0) { return false; } // not readable
     return !path.empty() && theirs == (has_numbers ? path + std::string(deleted_mark) : path) &&
            same_user(process, ours);
 }
@@ -3379,6 +3396,7 @@ inline constexpr Os::Traits Os::traits{
     true,                                                                        // can_ask
     false,                                                                       // exact_bind_wins
     true,                                                                        // maps_paths
+    true,                                                                        // has_file_ids
     " Look as root: ss -tulnp 'sport = :PORT'",                                  // look_advice
     " Wait, or set SO_REUSEADDR before bind, in the old and in the new server.", // lingering_advice
     "",                                                                          // reserved_advice
@@ -3493,11 +3511,15 @@ inline std::vector<std::uint32_t> Os::children(std::uint32_t pid, std::error_cod
 // Calls visit(directory, stat) for each thread of a process until visit returns false.
 template <class Visit> void for_each_thread(int process, std::error_code& error, Visit visit) {
     const Handle tasks = open_directory(process, "task");
-    if (!tasks) { return; }
+    const auto note_error = [&] {
+        if (!is_no_process(errno)) { error = system_error(errno); }
+    };
+    if (!tasks) { return note_error(); }
     for_each_number(tasks, [&](const char* name) {
         const Handle thread = open_directory(tasks.descriptor(), name);
-        const std::string text = read_proc(thread.descriptor(), "stat", error);
-        return !thread || text.empty() || visit(thread.descriptor(), read_stat(text));
+        if (!thread) { note_error(); } // else it has exited meanwhile
+        const std::string text = thread ? read_proc(thread.descriptor(), "stat", error) : "";
+        return text.empty() || visit(thread.descriptor(), read_stat(text));
     });
 }
 
@@ -3549,6 +3571,11 @@ inline ProcessInfo Os::inspect(std::uint32_t pid) {
     info.is_exiting = stat.is_exiting;
     const std::string status = read_proc(at, "status", info.error);
     const Numbers users = status_numbers(status, "Uid");
+    if (!info.error && users.count < std::size(info.users)) { // it has exited since the first file was read
+        ProcessInfo gone;
+        gone.is_dead = true;
+        return gone;
+    }
     constexpr std::uint32_t overflow_user = 65534; // shown for each unmapped user
     for (std::size_t i = 0; i < std::size(info.users) && i < users.count; ++i) {
         info.users[i] = std::to_string(users.first[i]);
@@ -3803,7 +3830,7 @@ template <class Visit> int for_each_socket_of(const Handle& directory, bool thre
     const int error = for_each_number(directory, [&](const char* thread) {
         const Handle files = open_directory(directory.descriptor(), (std::string(thread) + "/fd").c_str());
         const int refusal = files ? for_each_socket(files, visit) : errno;
-        failure = refusal != 0 && failure == 0 ? refusal : failure;
+        failure = refusal != 0 && (failure == 0 || is_no_process(failure)) ? refusal : failure;
         return !is_out_of_resources(failure);
     });
     return failure != 0 ? failure : error;
@@ -3853,6 +3880,7 @@ public:
         // Through the same directory as the descriptors, so of the same process: after its exit it cannot be read.
         std::error_code error;
         const ProcessStat stat = read_stat(read_proc(directory.descriptor(), "../stat", error));
+        if (error) { error_ = error; }
         if (stat.start_time == 0) { return error.value(); }
         std::uint32_t pid = 0;
         std::string_view digits = name;
@@ -3871,6 +3899,7 @@ public:
         return !any_of(rows_, [](const Socket& row) { return row.pid == 0 && row.inode != 0; });
     }
     [[nodiscard]] bool has_found() const { return !owned_.empty(); }
+    [[nodiscard]] std::error_code error() const noexcept { return error_; } // an owner was found that cannot be read
 
     // Replaces the rows by one for each owner; those without an owner stay.
     void finish() {
@@ -3882,6 +3911,7 @@ private:
     std::vector<Socket>& rows_;
     std::vector<Socket> owned_;
     Socket key_;
+    std::error_code error_;
 };
 
 inline std::error_code Os::attach_owners(std::vector<Socket>& rows, std::uint32_t only_pid) {
@@ -3904,6 +3934,7 @@ inline std::error_code Os::attach_owners(std::vector<Socket>& rows, std::uint32_
         });
         failure = failure != 0 ? failure : error;
     }
+    if (search.error()) { return search.error(); }
     if (failure == 0) { search.finish(); }
     return failure == 0 ? std::error_code() : system_error(failure);
 }
@@ -3933,7 +3964,7 @@ inline Os::Process::Process(std::uint32_t pid) : id_{pid} {
 
 inline bool has_exited(std::uint32_t pid, std::uint64_t start_time) {
     const ProcessInfo info = Os::inspect(pid);
-    return info.is_dead || (!info.error && info.holder.start_time != start_time);
+    return info.is_dead || (info.holder.start_time != 0 && info.holder.start_time != start_time);
 }
 
 inline int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept {
@@ -3980,6 +4011,7 @@ inline constexpr Os::Traits Os::traits{
     true,                                                        // can_ask
     true,                                                        // exact_bind_wins
     false,                                                       // maps_paths
+    false,                                                       // has_file_ids
     " Look as root: sudo lsof -nP -i :PORT",                     // look_advice
     " Wait, or set SO_REUSEADDR before bind in the new server.", // lingering_advice
     "",                                                          // reserved_advice
@@ -4250,6 +4282,7 @@ inline constexpr Os::Traits Os::traits{
     true,                                                        // can_ask
     true,                                                        // exact_bind_wins
     false,                                                       // maps_paths
+    false,                                                       // has_file_ids
     " Look as root: lsof -nP -i :PORT",                          // look_advice
     " Wait, or set SO_REUSEADDR before bind in the new server.", // lingering_advice
     "",                                                          // reserved_advice
@@ -4384,6 +4417,7 @@ inline constexpr Os::Traits Os::traits{
     false,                                                                                  // can_ask
     true,                                                                                   // exact_bind_wins
     false,                                                                                  // maps_paths
+    false,                                                                                  // has_file_ids
     " Look as administrator: netstat -ano | findstr :PORT",                                 // look_advice
     "",                                                                                     // lingering_advice
     " Look at netsh int ipv4 show excludedportrange tcp, and netsh http show servicestate", // reserved_advice

@@ -200,6 +200,23 @@ TEST_CASE("without sock_diag the tables of /proc/net are the second source") {
                    has_text("served 2 none " + std::to_string(holder.pid()) + "=exited"));
         CHECK(stranger.alive());
     }
+    SECTION("a v6-only stranger on :: lives where a socket that is not shown prevents the bind") {
+        NEEDS_IPV6();
+        Helper hidden({"bind=127.0.0.1:0"});
+        Helper stranger({"v6only", "listen=[::]:" + std::to_string(hidden.port())});
+        CHECK_THAT(without("127.0.0.1", Endpoint("127.0.0.1", hidden.port())), has_text("invisible_holder"));
+        CHECK(stranger.alive());
+        CHECK(hidden.alive());
+    }
+    SECTION("a v6-only stranger on :: lives beside a connection on the wanted address") {
+        NEEDS_IPV6();
+        Helper target({"listen=127.0.0.1:0"});
+        Helper client({"connect=127.0.0.1:" + std::to_string(target.port())});
+        Helper stranger({"v6only", "listen=[::]:" + std::to_string(client.port())});
+        CHECK_THAT(without("127.0.0.1", Endpoint("127.0.0.1", client.port())), has_text("failed 1 "));
+        CHECK(stranger.alive());
+        CHECK(client.alive());
+    }
     SECTION("a socket that is bound and does not listen is not shown") {
         Helper holder({"bind=127.0.0.1:0"});
         CHECK_THAT(without("127.0.0.1", Endpoint("127.0.0.1", holder.port())), has_text("failed 2 invisible_holder"));
