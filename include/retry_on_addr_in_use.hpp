@@ -84,7 +84,7 @@
 
 // 2  includes /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-#include <algorithm>        // for std::sort, std::min, std::equal
+#include <algorithm>        // for std::sort, std::lower_bound, std::min, std::max
 #include <cerrno>           // for errno, EADDRINUSE
 #include <chrono>           // for grace periods and deadlines
 #include <cstddef>          // for std::size_t, offsetof
@@ -93,7 +93,7 @@
 #include <cstdlib>          // for std::abort
 #include <cstring>          // for std::memcpy, std::memcmp
 #include <exception>        // for std::nested_exception
-#include <initializer_list> // for the arguments of lsof
+#include <initializer_list> // for loops over a few values
 #include <iterator>         // for std::size
 #include <optional>         // for Endpoint::parse
 #include <ratio>            // for the unit of Windows' clock
@@ -152,15 +152,16 @@ struct Address {
     unsigned char bytes[16] = {};
 };
 enum class HostKind : std::uint8_t { every, localhost, v4, v6, path };
-struct EndpointParts {
-    Address address{};
-    std::uint32_t scope = 0; // interface index, 0: any
-    std::uint16_t port = 0;
+struct EndpointParts { // without padding: compared by its bytes
     HostKind kind = HostKind::every;
     Transport transport = Transport::tcp;
+    std::uint16_t port = 0;
+    std::uint32_t scope = 0; // interface index, 0: any
+    Address address{};
     bool v6_only = false;
-    char path[108] = {}; // sun_path, with '@' for the zero in front of an abstract name
+    char path[111] = {}; // sun_path, with '@' for the zero in front of an abstract name, and three zeros
 };
+static_assert(std::has_unique_object_representations_v<EndpointParts>);
 const EndpointParts& parts_of(const Endpoint& endpoint) noexcept;
 Endpoint make_endpoint(const EndpointParts& parts) noexcept;
 bool read_host(std::string_view host, EndpointParts& parts) noexcept;
@@ -199,7 +200,7 @@ public:
     [[nodiscard]] static Endpoint unix_datagram(std::string_view path);
 
     // "127.0.0.1:80", "[::1]:80", "localhost:80", "80" or ":80" (every address), "unix:/run/my.sock" (a stream).
-    // Returns an empty optional for any other text.
+    // Returns an empty optional for any other text. Not the inverse of to_string(): that has "port 80" and "/udp".
     [[nodiscard]] static std::optional<Endpoint> parse(std::string_view text);
 
     [[nodiscard]] std::string host() const; // "127.0.0.1", "::1", "localhost"; empty for every address and for a path
@@ -286,7 +287,7 @@ struct Recovery {
     std::vector<Eviction> evictions;
     Obstacle obstacle = Obstacle::none;
     bool retried = false;  // the server was started a second time
-    std::error_code error; // why the probe could not see
+    std::error_code error; // why the probe could not see, or a test bind could not be made
     std::string failure;   // of the start that failed last: what(), or the message of its code
 };
 
@@ -326,8 +327,9 @@ struct Recovery {
 //            killer(holder)                              Fate or void, for const Holder&: called for one after the
 //                                                        other until one is not gone. After void the library waits for
 //                                                        the holder for up to 2 s.
-//            static constexpr bool ends_nobody = true    (optional) the killer only waits or reports: it is called for
-//                                                        protected holders too, but never for this process.
+//            static constexpr bool ends_nobody = true    (optional) the killer only waits or reports. It gets protected
+//                                                        holders too, if they are visible and hold the address; never
+//                                                        this process.
 //
 //   Log      log(line)                                   void, for std::string_view: one line without a line break.
 
@@ -417,8 +419,8 @@ private:
     Killer killer_;
 };
 
-// True if the holder runs the same file as this process (device and inode), or ran the same path as the same user
-// before the file was replaced: the usual rebuild. False if that cannot be read.
+// True if the holder runs the same file as this process. Linux: device and inode, or the same path and user before the
+// file was replaced: the usual rebuild. macOS, Windows: the same path and user. False if that cannot be read.
 struct SameExecutable {
     static constexpr std::string_view refusal = "it does not run our executable";
     [[nodiscard]] bool operator()(const Holder& holder) const;
@@ -458,7 +460,6 @@ struct NoLog {
 // 6  RetryOnAddrInUse and free_address ////////////////////////////////////////////////////////////////////////////////
 
 namespace detail {
-enum class Failure : std::uint8_t;
 template <class Server> struct Launch;
 } // namespace detail
 
@@ -473,8 +474,7 @@ public:
     RetryOnAddrInUse() : server_() {}
     template <class... Args>
     explicit RetryOnAddrInUse(std::in_place_t, Args&&... args) : server_(std::forward<Args>(args)...) {}
-    explicit RetryOnAddrInUse(Server server) : server_(std::forward<Server>(server)) {}
-    RetryOnAddrInUse(Server server, Killer killer)
+    explicit RetryOnAddrInUse(Server server, Killer killer = Killer())
         : server_(std::forward<Server>(server)), killer_(std::move(killer)) {}
     RetryOnAddrInUse(Server server, Probe probe, Killer killer, Log log = Log())
         : server_(std::forward<Server>(server)),
@@ -500,10 +500,6 @@ public:
     const Recovery& recovery() const&& = delete; // it would dangle
 
 private:
-    bool evict_before_start(std::uint64_t begin) noexcept;
-    bool recover(detail::Failure failure, std::string text, bool was_last, std::uint64_t begin) noexcept;
-    void break_off() noexcept;
-
     Server server_;
     Probe probe_{};
     Killer killer_{};
@@ -511,22 +507,16 @@ private:
     Recovery recovery_{};
 };
 
-template <class Server> RetryOnAddrInUse(Server&&) -> RetryOnAddrInUse<Server>;
-template <class Server, class Killer>
-RetryOnAddrInUse(Server&&, Killer) -> RetryOnAddrInUse<Server, SystemProbe, Killer>;
-template <class Server, class Probe, class Killer>
-RetryOnAddrInUse(Server&&, Probe, Killer) -> RetryOnAddrInUse<Server, Probe, Killer>;
-template <class Server, class Probe, class Killer, class Log>
-RetryOnAddrInUse(Server&&, Probe, Killer, Log) -> RetryOnAddrInUse<Server, Probe, Killer, Log>;
+template <class Server, class Killer = TerminateThenKill>
+RetryOnAddrInUse(Server&&, Killer = Killer()) -> RetryOnAddrInUse<Server, SystemProbe, Killer>;
+template <class Server, class Probe, class Killer, class Log = StderrLog>
+RetryOnAddrInUse(Server&&, Probe, Killer, Log = Log()) -> RetryOnAddrInUse<Server, Probe, Killer, Log>;
 
 // The same without a server: terminates the holders of the address. Recovery::obstacle is none if the address is free.
-template <class Probe, class Killer, class Log>
-Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log log);
-template <class Probe, class Killer> Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer) {
-    return addr_in_use::free_address(endpoint, std::move(probe), std::move(killer), StderrLog());
-}
+template <class Probe, class Killer, class Log = StderrLog>
+Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log log = Log());
 template <class Killer = TerminateThenKill> Recovery free_address(const Endpoint& endpoint, Killer killer = Killer()) {
-    return addr_in_use::free_address(endpoint, SystemProbe(), std::move(killer), StderrLog());
+    return addr_in_use::free_address(endpoint, SystemProbe(), std::move(killer));
 }
 
 // =====================================================================================================================
@@ -602,9 +592,9 @@ private:
     std::intptr_t value_;
 };
 
-enum class FileKind : std::uint8_t { none, socket, directory, link, other };
 struct FileInfo {
-    FileKind kind = FileKind::none;
+    bool exists = false;
+    bool is_socket = false;
     bool is_remote = false; // on a network file system: the socket may be another machine's
     std::string user;
     std::uint64_t identity[6] = {}; // device, number, mode, owner, time of the last modification
@@ -622,19 +612,18 @@ enum class Signal : std::uint8_t { probe, terminate, kill };
 
 // Declared once; each system defines the members in its section. std::error_code tells why a fact could not be read.
 struct Os {
-    // Where systems differ.
+    // Where systems differ. "PORT" in a command stands for the number.
     struct Traits {
-        int in_use;              // a failed bind, as a native number ...
-        int in_use_negated;      // ... as libuv returns it ...
-        int denied;              // ... and one that may have another reason; 0: none
-        bool can_terminate;      // false: the library only reports
-        bool can_ask;            // SIGTERM exists; Windows: TerminateProcess only
-        bool exact_bind_wins;    // a wildcard and a specific bind may coexist: the holder of the very address is meant
-        bool maps_paths;         // tells the sockets of a Unix domain socket's file
-        bool has_file_ids;       // tells which file a process runs, not its path alone
-        const char* look_advice; // the command that shows more; "PORT" stands for the number
-        const char* lingering_advice;
-        const char* reserved_advice;
+        const char* look_command; // shows the holder that is not visible to us
+        bool exact_bind_wins;     // a wildcard and a specific bind may coexist: the holder of the very address is meant
+        bool can_terminate;       // false: the library only reports
+        bool maps_paths = false;  // tells the sockets of a Unix domain socket's file
+        bool has_file_ids = false;         // tells which file a process runs, not its path alone
+        bool can_ask = true;               // SIGTERM exists; Windows: TerminateProcess only
+        int in_use = EADDRINUSE;           // a failed bind, as a native number ...
+        int in_use_negated = -EADDRINUSE;  // ... as libuv returns it ...
+        int denied = 0;                    // ... and one that may have another reason; 0: none
+        const char* reserved_command = ""; // shows the ports that the system reserves
     };
     static const Traits traits;
 
@@ -647,7 +636,7 @@ struct Os {
     static std::vector<Socket> list_by_lsof(const Endpoint& endpoint, Milliseconds timeout, std::error_code& error);
     // Makes a test bind and closes it at once. TCP: with SO_REUSEADDR on POSIX, with SO_EXCLUSIVEADDRUSE on Windows.
     // UDP: with neither, so that no datagram of a holder is taken. The address must be a numeric one.
-    static std::error_code can_bind(const Endpoint& endpoint);
+    static std::error_code test_bind(const Endpoint& endpoint);
     static PortRange ephemeral_ports(); // Windows: not told, all from 1024
 
     // Inspect.
@@ -675,6 +664,8 @@ struct Os {
         static void wait(const std::vector<Process>& processes, Milliseconds time);
 
     private:
+        void pin();
+
         struct Identity {
             std::uint32_t pid;
             std::uint64_t start_time = 0; // where no handle pins the process
@@ -713,15 +704,14 @@ private:
 
 inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }
 
-// Returns the end of a wait. No duration overflows it.
+// Returns the end of a wait, 24 days at most: what is left of it fits the waiting calls of every system.
 inline Clock::time_point deadline_after(Milliseconds time) {
-    constexpr Milliseconds year(365LL * 24 * 60 * 60 * 1000);
-    return Clock::now() + (std::max)(Milliseconds(0), (std::min)(time, year));
+    return Clock::now() + (std::max)(Milliseconds(0), (std::min)(time, Milliseconds(INT32_MAX)));
 }
 
 // Rounded up, so that the last millisecond is no busy loop.
 inline Milliseconds left_until(Clock::time_point deadline) {
-    return std::chrono::ceil<Milliseconds>(deadline - Clock::now());
+    return (std::max)(Milliseconds(0), std::chrono::ceil<Milliseconds>(deadline - Clock::now()));
 }
 
 inline std::chrono::microseconds time_since(Clock::time_point begin) {
@@ -946,8 +936,10 @@ inline bool read_host(std::string_view host, EndpointParts& parts) noexcept {
     return true;
 }
 
+inline constexpr std::size_t max_path_size = 108; // sizeof sun_path (man 7 unix)
+
 inline bool read_path(std::string_view path, EndpointParts& parts) noexcept {
-    const bool fits = !path.empty() && path.size() < sizeof parts.path && path.find('\0') == std::string_view::npos;
+    const bool fits = !path.empty() && path.size() < max_path_size && path.find('\0') == std::string_view::npos;
     if (fits) {
         parts.kind = HostKind::path;
         std::memcpy(parts.path, path.data(), path.size());
@@ -989,6 +981,13 @@ inline bool is_file(const Endpoint& endpoint) noexcept {
     return is_path(endpoint) && parts_of(endpoint).path[0] != '@';
 }
 
+inline bool is_tcp_port(const Endpoint& endpoint) noexcept {
+    return endpoint.transport() == Transport::tcp && !is_path(endpoint);
+}
+inline bool is_udp_port(const Endpoint& endpoint) noexcept {
+    return endpoint.transport() == Transport::udp && !is_path(endpoint);
+}
+
 // A port of 0 is never in use: the system chooses a free one.
 inline bool can_be_in_use(const Endpoint& endpoint) noexcept { return endpoint.port() != 0 || is_path(endpoint); }
 
@@ -1003,30 +1002,21 @@ inline bool stands_for_several(const Endpoint& endpoint) noexcept {
            (parts.kind == HostKind::v6 && parts.scope == 0 && is_link_local(parts.address));
 }
 
-// The addresses of one family that an endpoint stands for.
-struct AddressSet {
-    enum Coverage : std::uint8_t { none, one, all };
-    Coverage coverage = none;
-    Address address{};
-};
-
-inline bool overlap(const AddressSet& a, const AddressSet& b) noexcept {
-    return a.coverage != AddressSet::none && b.coverage != AddressSet::none &&
-           (a.coverage == AddressSet::all || b.coverage == AddressSet::all || a.address == b.address);
+// Returns the address of one family that an endpoint stands for: the wildcard for all of them, null for none.
+inline const Address* address_in(const EndpointParts& parts, bool v6) noexcept {
+    const Address& any = v6 ? v6_any : v4_any;
+    if (parts.kind == HostKind::path) { return nullptr; }
+    if (parts.kind == HostKind::every) { return &any; }
+    if (parts.kind == HostKind::localhost) { return v6 ? &v6_loopback : &v4_loopback; }
+    const bool is_dual_stack = parts.address == v6_any && !parts.v6_only;
+    return is_v4(parts.address) != v6 ? &parts.address : is_dual_stack ? &any : nullptr;
 }
 
-inline AddressSet address_set(const EndpointParts& parts, bool v6) noexcept {
-    const bool is_any = parts.address == (v6 ? v6_any : v4_any);
-    switch (parts.kind) {
-    case HostKind::every: return {AddressSet::all, {}};
-    case HostKind::localhost: return {AddressSet::one, v6 ? v6_loopback : v4_loopback};
-    case HostKind::path: return {};
-    case HostKind::v4:
-    case HostKind::v6: break;
-    }
-    if (!v6 && parts.address == v6_any && !parts.v6_only) { return {AddressSet::all, {}}; } // dual-stack
-    if (is_v4(parts.address) == v6) { return {}; }
-    return {is_any ? AddressSet::all : AddressSet::one, parts.address};
+inline bool overlap(const EndpointParts& x, const EndpointParts& y, bool v6) noexcept {
+    const Address& any = v6 ? v6_any : v4_any;
+    const Address* const a = address_in(x, v6);
+    const Address* const b = address_in(y, v6);
+    return a != nullptr && b != nullptr && (*a == any || *b == any || *a == *b);
 }
 
 // True if binding one fails while a socket without SO_REUSEPORT is bound to the other: same port and transport,
@@ -1041,7 +1031,7 @@ inline bool conflicts(const Endpoint& a, const Endpoint& b) noexcept {
         (x.scope != 0 && y.scope != 0 && x.scope != y.scope)) {
         return false;
     }
-    return overlap(address_set(x, false), address_set(y, false)) || overlap(address_set(x, true), address_set(y, true));
+    return overlap(x, y, false) || overlap(x, y, true);
 }
 
 // True for the same address in the same family, whether or not a "::" includes IPv4.
@@ -1049,16 +1039,7 @@ inline bool same_address(Endpoint a, Endpoint b) noexcept { return a.v6_only(fal
 
 // An order for sorting; it has no meaning.
 inline bool comes_before(const Endpoint& a, const Endpoint& b) noexcept {
-    const EndpointParts& x = parts_of(a);
-    const EndpointParts& y = parts_of(b);
-    if (x.kind != y.kind) { return x.kind < y.kind; }
-    if (const int order = std::memcmp(x.address.bytes, y.address.bytes, sizeof x.address.bytes); order != 0) {
-        return order < 0;
-    }
-    if (x.scope != y.scope) { return x.scope < y.scope; }
-    if (x.v6_only != y.v6_only) { return y.v6_only; }
-    if (x.transport != y.transport) { return x.transport < y.transport; }
-    return std::memcmp(x.path, y.path, sizeof x.path) < 0;
+    return std::memcmp(&parts_of(a), &parts_of(b), sizeof(EndpointParts)) < 0;
 }
 
 template <class Enum, std::size_t Count> std::string enum_name(Enum value, const char* const (&names)[Count]) {
@@ -1069,10 +1050,7 @@ template <class Enum, std::size_t Count> std::string enum_name(Enum value, const
 } // namespace detail
 
 inline bool operator==(const Endpoint& a, const Endpoint& b) noexcept {
-    const detail::EndpointParts& x = a.parts_;
-    const detail::EndpointParts& y = b.parts_;
-    return x.address == y.address && x.scope == y.scope && x.port == y.port && x.kind == y.kind &&
-           x.transport == y.transport && x.v6_only == y.v6_only && std::memcmp(x.path, y.path, sizeof x.path) == 0;
+    return std::memcmp(&a.parts_, &b.parts_, sizeof a.parts_) == 0;
 }
 
 inline Endpoint Endpoint::unix_stream(std::string_view path) {
@@ -1106,13 +1084,8 @@ inline std::optional<Endpoint> Endpoint::parse(std::string_view text) {
 }
 
 inline std::string Endpoint::host() const {
-    switch (parts_.kind) {
-    case detail::HostKind::every:
-    case detail::HostKind::path: return "";
-    case detail::HostKind::localhost: return "localhost";
-    case detail::HostKind::v4:
-    case detail::HostKind::v6: break;
-    }
+    if (parts_.kind == detail::HostKind::every || parts_.kind == detail::HostKind::path) { return ""; }
+    if (parts_.kind == detail::HostKind::localhost) { return "localhost"; }
     return detail::write_address(parts_.address, parts_.kind == detail::HostKind::v6) +
            (parts_.scope == 0 ? "" : '%' + std::to_string(parts_.scope));
 }
@@ -1151,7 +1124,7 @@ template <template <class...> class Operation, class... Args>
 inline constexpr bool detected = Detector<void, Operation, Args...>::value;
 
 template <class T> using Bare = std::remove_cv_t<std::remove_reference_t<T>>;
-template <class Server> using Traits = ServerTraits<Bare<Server>>;
+template <class Server> using TraitsOf = ServerTraits<Bare<Server>>;
 
 // Converts to an integer that can hold a port and to nothing else: start(bool), start(char), start(double) do not
 // match.
@@ -1180,42 +1153,32 @@ struct HostArgument {
     }
 };
 
-template <class S> using TraitsStart = decltype(Traits<S>::start(std::declval<S&>(), std::declval<const Endpoint&>()));
 template <class S>
-using TraitsRestart = decltype(Traits<S>::restart(std::declval<S&>(), std::declval<const Endpoint&>()));
+using TraitsStart = decltype(TraitsOf<S>::start(std::declval<S&>(), std::declval<const Endpoint&>()));
+template <class S>
+using TraitsRestart = decltype(TraitsOf<S>::restart(std::declval<S&>(), std::declval<const Endpoint&>()));
 template <class S, class... Args> using MemberStart = decltype(std::declval<S&>().start(std::declval<Args>()...));
 template <class S, class... Args> using Call = decltype(std::declval<S&>()(std::declval<Args>()...));
 template <class S, class X>
-using TraitsRecognises = decltype(static_cast<bool>(Traits<S>::is_address_in_use(std::declval<const X&>())));
-template <class S> using TraitsPreflight = std::enable_if_t<Traits<S>::preflight>;
-template <class S> using TraitsAskProbe = std::enable_if_t<Traits<S>::ask_probe>;
+using TraitsRecognises = decltype(static_cast<bool>(TraitsOf<S>::is_address_in_use(std::declval<const X&>())));
+template <class S> using TraitsPreflight = std::enable_if_t<TraitsOf<S>::preflight>;
+template <class S> using TraitsAskProbe = std::enable_if_t<TraitsOf<S>::ask_probe>;
 
 template <class S> inline constexpr bool preflight = detected<TraitsPreflight, S>;
 template <class S> inline constexpr bool ask_probe = detected<TraitsAskProbe, S>;
-
-// Stops at the first valid form: a generic lambda would accept a PortArgument.
-template <class S>
-struct Startable
-    : std::disjunction<Detector<void, TraitsStart, S>, Detector<void, MemberStart, S, const Endpoint&>,
-                       Detector<void, MemberStart, S, HostArgument, PortArgument>,
-                       Detector<void, MemberStart, S, PortArgument>, Detector<void, MemberStart, S>,
-                       Detector<void, Call, S, const Endpoint&>, Detector<void, Call, S, HostArgument, PortArgument>,
-                       Detector<void, Call, S, PortArgument>, Detector<void, Call, S>> {};
-template <class S> struct Startable<Preflight<S>> : Startable<S> {};
-template <class S> struct Startable<AskProbe<S>> : Startable<S> {};
 
 inline PortArgument port_argument(const Endpoint& endpoint) {
     if (is_path(endpoint)) { reject("this server takes a port, not a path: give it start(const Endpoint&)"); }
     return {endpoint.port()};
 }
 
-template <class S> decltype(auto) launch(std::remove_reference_t<S>& server, const Endpoint& endpoint) {
-    static_cast<void>(server);
-    static_cast<void>(endpoint);
-    if constexpr (!Startable<std::remove_reference_t<S>>::value) {
-        return; // the static_assert of RetryOnAddrInUse says why
-    } else if constexpr (detected<TraitsStart, S>) {
-        return Traits<S>::start(server, endpoint);
+struct NotStartable {};
+
+// Starts the server by the first valid form; a generic lambda would accept a PortArgument too.
+template <class S>
+decltype(auto) launch([[maybe_unused]] std::remove_reference_t<S>& server, [[maybe_unused]] const Endpoint& endpoint) {
+    if constexpr (detected<TraitsStart, S>) {
+        return TraitsOf<S>::start(server, endpoint);
     } else if constexpr (detected<MemberStart, S, const Endpoint&>) {
         return server.start(endpoint);
     } else if constexpr (detected<MemberStart, S, HostArgument, PortArgument>) {
@@ -1230,8 +1193,10 @@ template <class S> decltype(auto) launch(std::remove_reference_t<S>& server, con
         return server(HostArgument{endpoint.host()}, detail::port_argument(endpoint));
     } else if constexpr (detected<Call, S, PortArgument>) {
         return server(detail::port_argument(endpoint));
-    } else {
+    } else if constexpr (detected<Call, S>) {
         return server();
+    } else {
+        return NotStartable(); // the static_assert of RetryOnAddrInUse says why
     }
 }
 
@@ -1239,7 +1204,7 @@ template <class S> decltype(auto) launch(std::remove_reference_t<S>& server, con
 template <class S>
 decltype(auto) launch(std::remove_reference_t<S>& server, const Endpoint& endpoint, [[maybe_unused]] bool is_retry) {
     if constexpr (detected<TraitsRestart, S>) {
-        if (is_retry) { return Traits<S>::restart(server, endpoint); }
+        if (is_retry) { return TraitsOf<S>::restart(server, endpoint); }
     }
     return detail::launch<S>(server, endpoint);
 }
@@ -1254,7 +1219,7 @@ template <class S, class X> inline constexpr bool has_own_rule = detected<Traits
 // True if the user's own rule recognises `x`. A rule that throws says no.
 template <class S, class X> bool matches_own_rule([[maybe_unused]] const X& x) {
     if constexpr (has_own_rule<S, X>) {
-        ADDR_IN_USE_TRY { return static_cast<bool>(Traits<S>::is_address_in_use(x)); }
+        ADDR_IN_USE_TRY { return static_cast<bool>(TraitsOf<S>::is_address_in_use(x)); }
         ADDR_IN_USE_CATCH_ALL {}
     }
     return false;
@@ -1484,17 +1449,15 @@ inline bool contains(const std::vector<Socket>& rows, const Socket& row) {
     return any_of(rows, [&](const Socket& other) { return same_socket(other, row); });
 }
 
-// Two orders for sorting: rows of one process, and rows of one address and state, become neighbours.
-inline bool process_comes_before(const Socket& a, const Socket& b) noexcept {
-    return a.pid != b.pid ? a.pid < b.pid : comes_before(a.local, b.local);
-}
-inline bool address_comes_before(const Socket& a, const Socket& b) noexcept {
-    return a.state != b.state ? firmness(a.state) > firmness(b.state) : comes_before(a.local, b.local);
+// An order for sorting: rows of one process become neighbours, and in it those of one address.
+inline bool row_comes_before(const Socket& a, const Socket& b) noexcept {
+    if (a.pid != b.pid) { return a.pid < b.pid; }
+    return a.local != b.local ? comes_before(a.local, b.local) : firmness(a.state) > firmness(b.state);
 }
 
 // Keeps one of several rows of the same address and state.
 inline void remove_duplicates(std::vector<Socket>& rows) {
-    std::sort(rows.begin(), rows.end(), address_comes_before);
+    std::sort(rows.begin(), rows.end(), row_comes_before);
     std::vector<Socket> kept;
     for (Socket& row : rows) {
         const bool is_new = kept.empty() || kept.back().state != row.state || kept.back().local != row.local;
@@ -1505,17 +1468,17 @@ inline void remove_duplicates(std::vector<Socket>& rows) {
 
 // Makes test binds of the numeric addresses that the endpoint stands for. Returns no error if all are free. Passes over
 // an address family that this system does not have. Makes none for a path: that would create its file.
-inline std::error_code can_bind(const Endpoint& endpoint) {
+inline std::error_code test_bind(const Endpoint& endpoint) {
     EndpointParts parts = parts_of(endpoint);
     const bool is_localhost = parts.kind == HostKind::localhost;
     if (parts.kind == HostKind::path) { return {}; }
-    if (!is_localhost && parts.kind != HostKind::every) { return Os::can_bind(endpoint); }
+    if (!is_localhost && parts.kind != HostKind::every) { return Os::test_bind(endpoint); }
     std::error_code error = std::make_error_code(std::errc::address_not_available);
     for (const bool v6 : {true, false}) {
         parts.kind = v6 ? HostKind::v6 : HostKind::v4;
         parts.address = v6 ? (is_localhost ? v6_loopback : v6_any) : (is_localhost ? v4_loopback : v4_any);
         parts.v6_only = v6;
-        const std::error_code answer = Os::can_bind(make_endpoint(parts));
+        const std::error_code answer = Os::test_bind(make_endpoint(parts));
         const bool is_missing =
             answer == std::errc::address_family_not_supported || answer == std::errc::address_not_available;
         if (!is_missing) { error = answer; }
@@ -1534,12 +1497,12 @@ inline void decide_unknown_v6_only(const Endpoint& wanted, std::vector<Socket>& 
     };
     const auto is_sure = [&](const Socket& row) { return holds_address(row) && !is_unsure(row); };
     if (!any_of(rows, is_unsure)) { return; }
-    const std::error_code answer = any_of(rows, is_sure) ? std::error_code() : can_bind(wanted);
+    const std::error_code answer = any_of(rows, is_sure) ? std::error_code() : test_bind(wanted);
     constexpr Address unrelated{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 127, 83, 117, 1}};
     if (!answer) {
         remove_if(rows, is_unsure);
     } else if (answer != std::errc::address_in_use ||
-               Os::can_bind(make_endpoint(false, unrelated, wanted.port(), wanted.transport())) != answer) {
+               Os::test_bind(make_endpoint(false, unrelated, wanted.port(), wanted.transport())) != answer) {
         for (Socket& row : rows) {
             if (!is_unsure(row)) { continue; }
             row.inode = 0;
@@ -1558,16 +1521,10 @@ inline void select_conflicting(const Endpoint& wanted, std::vector<Socket>& rows
     for (Socket& row : rows) { (holds_address(row) ? holding : connections).push_back(std::move(row)); }
     remove_duplicates(connections);
     rows = std::move(holding);
-    if (!rows.empty()) {
-        std::vector<Socket> distinct;
-        distinct.reserve(rows.size());
-        for (const Socket& row : rows) { distinct.push_back(Socket(row)); }
-        remove_duplicates(distinct);
-        const bool is_single = !stands_for_several(wanted);
-        remove_if(connections, [&](const Socket& row) {
-            return is_single || any_of(distinct, [&](const Socket& held) { return conflicts(held.local, row.local); });
-        });
-    }
+    remove_if(connections, [&](const Socket& row) {
+        const bool is_explained = any_of(rows, [&](const Socket& held) { return conflicts(held.local, row.local); });
+        return is_explained || (!rows.empty() && !stands_for_several(wanted));
+    });
     for (Socket& row : connections) { rows.push_back(std::move(row)); }
     const auto is_exact = [&](const Socket& row) { return holds_address(row) && same_address(row.local, wanted); };
     if (Os::traits.exact_bind_wins && any_of(rows, is_exact)) {
@@ -1577,7 +1534,7 @@ inline void select_conflicting(const Endpoint& wanted, std::vector<Socket>& rows
 
 // Returns the rows that explain why `wanted` cannot be bound, still without owners on Linux.
 inline std::vector<Socket> list_conflicting(const Endpoint& wanted, std::error_code& error) {
-    const bool is_tcp = wanted.transport() == Transport::tcp && !is_path(wanted);
+    const bool is_tcp = is_tcp_port(wanted);
     std::vector<Socket> rows;
     const auto list = [&](Which which) {
         std::vector<Socket> found = Os::list_sockets(wanted, which, error);
@@ -1600,7 +1557,7 @@ inline std::vector<Socket> list_conflicting(const Endpoint& wanted, std::error_c
 
 inline bool is_held(const Endpoint& endpoint) {
     if (is_path(endpoint) && !Os::traits.maps_paths) { return !Os::connect_to(endpoint); }
-    const bool is_tcp = endpoint.transport() == Transport::tcp && !is_path(endpoint);
+    const bool is_tcp = is_tcp_port(endpoint);
     std::error_code error;
     std::vector<Socket> rows = Os::list_sockets(endpoint, Which::listening, error);
     if (error) { return false; }
@@ -1620,7 +1577,7 @@ inline bool owns_socket(const Holder& holder, std::error_code& error) {
         if (!rows.empty()) { error = Os::attach_owners(rows, holder.pid); }
         if (error) { return false; }
         if (any_of(rows, [&](const Socket& row) { return row.pid == holder.pid; })) { return true; }
-        if (endpoint.transport() == Transport::udp || is_path(endpoint)) { break; }
+        if (!is_tcp_port(endpoint)) { break; }
     }
     return false;
 }
@@ -1641,7 +1598,7 @@ inline void add_row(Holder& holder, const Socket& row) {
 inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket> rows, std::error_code& error) {
     std::vector<Holder> holders;
     std::vector<Socket> ownerless;
-    std::sort(rows.begin(), rows.end(), process_comes_before);
+    std::sort(rows.begin(), rows.end(), row_comes_before);
     for (std::size_t i = 0; i < rows.size();) {
         const std::uint32_t pid = rows[i].pid;
         const ProcessInfo info = Os::inspect(pid);
@@ -1683,15 +1640,14 @@ inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket
 // connect is no proof: a socket that is bound and does not listen yet refuses too.
 inline std::vector<Holder> holder_of_file(const Endpoint& path, std::error_code& error) {
     const FileInfo file = Os::inspect_file(path, error);
-    const bool is_socket = file.kind == FileKind::socket;
     const std::error_code answer =
-        is_socket ? Os::connect_to(path) : std::make_error_code(std::errc::connection_refused);
-    if (error || file.kind == FileKind::none || answer == std::errc::no_such_file_or_directory) { return {}; }
+        file.is_socket ? Os::connect_to(path) : std::make_error_code(std::errc::connection_refused);
+    if (error || !file.exists || answer == std::errc::no_such_file_or_directory) { return {}; }
     std::vector<Holder> holders;
     holders.push_back(Holder());
     Holder& holder = holders.front();
     holder.sockets.push_back(path);
-    const bool may_be_hidden = is_socket && !Os::traits.maps_paths && !Os::is_privileged() &&
+    const bool may_be_hidden = file.is_socket && !Os::traits.maps_paths && !Os::is_privileged() &&
                                file.user != Os::inspect(Os::current_pid()).holder.user;
     if (answer == std::errc::connection_refused && !may_be_hidden) {
         holder.state = State::lingering;
@@ -1775,7 +1731,7 @@ inline std::string display_name(const Holder& holder) {
 }
 
 // One attempt to free an address: what the rules ask, beside the holder itself.
-struct Attempt {
+struct RuleFacts {
     const Endpoint& wanted;
     const std::vector<Holder>& holders;
     std::uint64_t begin; // of the start, as Os::now() tells it
@@ -1783,7 +1739,7 @@ struct Attempt {
     const Holder* other_sockets = nullptr; // the first holder whose sockets differ from those of the front one
     bool has_other_program = false;        // a second process, not surely of the same executable
 
-    Attempt(const Endpoint& the_wanted, const std::vector<Holder>& the_holders, std::uint64_t the_begin)
+    RuleFacts(const Endpoint& the_wanted, const std::vector<Holder>& the_holders, std::uint64_t the_begin)
         : wanted(the_wanted), holders(the_holders), begin(the_begin) {
         for (const Holder& holder : holders) {
             const Holder& front = holders.front();
@@ -1823,18 +1779,15 @@ inline bool is_our_descendant(std::uint32_t pid) {
     return contains(list_ancestors(pid, error), Os::current_pid());
 }
 
-inline std::string ambiguous_address(const Holder& holder, const Attempt& attempt) {
-    const bool is_first = holder.sockets == attempt.holders.front().sockets;
+inline std::string ambiguous_address(const Holder& holder, const RuleFacts& facts) {
+    const bool is_first = holder.sockets == facts.holders.front().sockets;
     std::string text = "ambiguous: the start names no single address, and";
-    for (const Endpoint& socket : (is_first ? *attempt.other_sockets : attempt.holders.front()).sockets) {
+    for (const Endpoint& socket : (is_first ? *facts.other_sockets : facts.holders.front()).sockets) {
         text += ' ' + to_string(socket);
     }
     return text + " is in use too: name the host (0.0.0.0, ::, 127.0.0.1)";
 }
 
-inline bool is_udp_port(const Endpoint& endpoint) noexcept {
-    return endpoint.transport() == Transport::udp && !is_path(endpoint);
-}
 inline bool is_ephemeral(std::uint16_t port) {
     const PortRange range = Os::ephemeral_ports();
     return port >= range.first && port <= range.last;
@@ -1931,9 +1884,9 @@ inline std::string reason_not_to_offer(const Holder& holder) {
 }
 
 // For every killer that terminates.
-inline std::string reason_not_to_terminate(const Holder& holder, const ProcessInfo& process, const Attempt& attempt) {
-    const Ourselves& us = attempt.us;
-    const Endpoint& wanted = attempt.wanted;
+inline std::string reason_not_to_terminate(const Holder& holder, const ProcessInfo& process, const RuleFacts& facts) {
+    const Ourselves& us = facts.us;
+    const Endpoint& wanted = facts.wanted;
     if (std::string reason = reason_not_to_offer(holder); !reason.empty()) { return reason; }
     if (!Os::traits.can_terminate) { return "on this system the library only reports"; }
     if (holder.pid == 1) {
@@ -1943,7 +1896,7 @@ inline std::string reason_not_to_terminate(const Holder& holder, const ProcessIn
     if (holder.pid == us.debugger) { return "it is debugging this process"; }
     if (contains(us.ancestors, holder.pid)) { return "it is an ancestor of this process"; }
     if (is_sibling_worker(process, us)) { return "it is a sibling worker of this process"; }
-    if (Os::started_after(holder, attempt.begin) && !is_our_descendant(holder.pid)) {
+    if (Os::started_after(holder, facts.begin) && !is_our_descendant(holder.pid)) {
         return "it started after this start began and may be its replacement";
     }
     if (process.error || us.error) { return cannot_be_inspected(process.error ? process.error : us.error); }
@@ -1954,11 +1907,11 @@ inline std::string reason_not_to_terminate(const Holder& holder, const ProcessIn
         if (!Os::is_privileged()) { return "its socket was created by root; its real owner is not visible"; }
     }
     // It is not known which of several addresses the server binds: the holders are meant if all have the same sockets.
-    if (attempt.other_sockets != nullptr && stands_for_several(wanted)) { return ambiguous_address(holder, attempt); }
+    if (facts.other_sockets != nullptr && stands_for_several(wanted)) { return ambiguous_address(holder, facts); }
     // SO_REUSEPORT, for mDNS.
-    if (is_udp_port(wanted) && attempt.has_other_program) { return "several programs share the address on purpose"; }
+    if (is_udp_port(wanted) && facts.has_other_program) { return "several programs share the address on purpose"; }
     if (is_udp_port(wanted) && is_ephemeral(wanted.port()) && !same_executable(process, us.info)) {
-        return "it may be a client: the port is in the ephemeral range";
+        return "it may be a client: the system may have chosen the port";
     }
     return "";
 }
@@ -2017,15 +1970,13 @@ public:
 
     // Terminating only some holders does not free the address, so one refusal refuses all. True if there is one.
     bool refuse_all_if_one_is_refused() {
-        std::string reason;
         for (const Eviction& eviction : evictions_) {
-            const bool is_refused = eviction.fate == Fate::refused || eviction.fate == Fate::not_permitted;
-            if (is_refused && reason.empty()) { reason = blocked_by(eviction.holder); }
-        }
-        if (!reason.empty()) {
+            if (eviction.fate != Fate::refused && eviction.fate != Fate::not_permitted) { continue; }
+            std::string reason = blocked_by(eviction.holder);
             apply([&](const Holder&) { return reason; });
+            return true;
         }
-        return !reason.empty();
+        return false;
     }
 
     [[nodiscard]] bool has_open() const noexcept { return !open_.empty(); }
@@ -2084,7 +2035,7 @@ public:
                 Os::Process::wait(processes_, settling_time);
                 inspect(exited, released);
                 ask_held = false; // the processes that are left hold something that is_held() does not see
-            } else if (left <= Milliseconds(0)) {
+            } else if (left == Milliseconds(0)) {
                 return;
             } else {
                 Os::Process::wait(processes_, ask_held ? (std::min)(step, left) : left);
@@ -2125,9 +2076,7 @@ private:
     std::vector<Os::Process> processes_;
 };
 
-template <class Killer>
-using BatchResult = decltype(std::declval<Killer&>()(std::declval<const std::vector<Holder>&>()));
-template <class Killer> using SingleResult = decltype(std::declval<Killer&>()(std::declval<const Holder&>()));
+template <class Killer> using SingleResult = Call<Killer, const Holder&>;
 
 // Calls a killer for one holder after the other, until one is not gone.
 template <class Killer> std::vector<Eviction> call_for_each(Killer& killer, const std::vector<Holder>& holders) {
@@ -2275,23 +2224,22 @@ inline std::string fate_sentence(const Eviction& eviction) {
     return text + " still holds the address" + took;
 }
 
-// Returns a system's advice with its placeholder filled in; none for a path.
-inline std::string with_port(const char* advice, const Endpoint& endpoint) {
-    return is_path(endpoint) ? "" : replace_placeholder(advice, "PORT", endpoint.port());
+// Returns the command that shows more about the address.
+inline std::string look_command(const Endpoint& endpoint) {
+    return is_path(endpoint) ? "sudo lsof -U" : replace_placeholder(Os::traits.look_command, "PORT", endpoint.port());
 }
 
 inline std::string obstacle_sentence(const Recovery& recovery) {
-    const Endpoint& endpoint = recovery.endpoint;
     switch (recovery.obstacle) {
     case Obstacle::none: break;
-    case Obstacle::refused_holder: return " The address is still in use; no process was terminated.";
+    case Obstacle::refused_holder:
     case Obstacle::surviving_holder: return " The address is still in use.";
     case Obstacle::invisible_holder:
-        return " The holder is not visible. It may belong to another user, a container or the kernel." +
-               (is_path(endpoint) ? " Look as root: lsof -U" : with_port(Os::traits.look_advice, endpoint));
+        return " The holder is not visible. It may belong to another user, a container or the kernel. To see it: " +
+               look_command(recovery.endpoint);
     case Obstacle::lingering_connections:
-        return " Connections of an exited process hold the address for up to a minute (TIME_WAIT, FIN_WAIT)." +
-               with_port(Os::traits.lingering_advice, endpoint);
+        return " Connections of an exited process hold the address for up to a minute (TIME_WAIT, FIN_WAIT). Wait, or "
+               "set SO_REUSEADDR before bind, in the old and in the new server.";
     case Obstacle::live_connection:
         return " No process listens: the address is the local end of a live connection. Wait until it is closed, or "
                "choose a port outside the ephemeral range.";
@@ -2301,8 +2249,8 @@ inline std::string obstacle_sentence(const Recovery& recovery) {
     case Obstacle::this_process:
         return " This process itself holds the address: stop the server that it started before, or close the socket.";
     case Obstacle::reserved_port:
-        return " The system reserves the port." + with_port(Os::traits.reserved_advice, endpoint);
-    case Obstacle::file_in_the_way: return " A file exists at the path, and no process has it open.";
+        return std::string(" The system reserves the port. To see it: ") + Os::traits.reserved_command;
+    case Obstacle::file_in_the_way: return " A file that was not removed is at the path.";
     case Obstacle::probe_failed: break; // said with the error
     case Obstacle::other_address:
         return " The address is free: the start failed on another one. The server may bind twice (0.0.0.0 and a "
@@ -2312,54 +2260,48 @@ inline std::string obstacle_sentence(const Recovery& recovery) {
     return "";
 }
 
-// Asks the probe in the form it has.
 template <class Probe>
 using Held = decltype(static_cast<bool>(std::declval<Probe&>().held(std::declval<const Endpoint&>())));
-template <class Callable, class... Args>
-using CallResult = decltype(std::declval<Callable&>()(std::declval<Args>()...));
-template <class Probe> using ProbeResult = CallResult<Probe, const Endpoint&, std::error_code&>;
-template <class Probe> using PlainProbeResult = CallResult<Probe, const Endpoint&>;
-
-enum class KillerKind : std::uint8_t { good, unusable, probe, predicate, wrong_result };
+template <class T>
+inline constexpr bool is_probe = std::is_invocable_r_v<std::vector<Holder>, T&, const Endpoint&, std::error_code&> ||
+                                 std::is_invocable_r_v<std::vector<Holder>, T&, const Endpoint&>;
 
 // The form for one holder is tried first: a generic lambda for one must not get a vector.
-template <class Killer> constexpr KillerKind killer_kind() {
-    if constexpr (detected<SingleResult, Killer>) {
-        using R = Bare<SingleResult<Killer>>;
-        return std::is_void_v<R> || std::is_same_v<R, Fate> ? KillerKind::good
-               : std::is_same_v<R, bool>                    ? KillerKind::predicate
-                                                            : KillerKind::wrong_result;
-    } else if constexpr (detected<BatchResult, Killer>) {
-        return std::is_convertible_v<BatchResult<Killer>, std::vector<Eviction>> ? KillerKind::good
-                                                                                 : KillerKind::wrong_result;
+template <class T> constexpr bool is_killer() {
+    if constexpr (detected<SingleResult, T>) {
+        return std::is_void_v<SingleResult<T>> || std::is_same_v<Bare<SingleResult<T>>, Fate>;
     } else {
-        return detected<ProbeResult, Killer> || detected<PlainProbeResult, Killer> ? KillerKind::probe
-                                                                                   : KillerKind::unusable;
+        return std::is_invocable_r_v<std::vector<Eviction>, T&, const std::vector<Holder>&>;
+    }
+}
+
+template <class T> using ReturnsBool = std::enable_if_t<std::is_same_v<Bare<SingleResult<T>>, bool>>;
+
+// A generic lambda for one holder must not get an Endpoint.
+template <class T> constexpr bool is_probe_instead() {
+    if constexpr (detected<SingleResult, T> || is_killer<T>()) {
+        return false;
+    } else {
+        return is_probe<T>;
     }
 }
 
 // Says in one sentence what is wrong with a policy. True if nothing is.
 template <class Probe, class Killer, class Log> constexpr bool check_policies() {
-    constexpr bool callable = detected<ProbeResult, Probe> || detected<PlainProbeResult, Probe>;
-    constexpr bool probe = std::is_invocable_r_v<std::vector<Holder>, Probe&, const Endpoint&, std::error_code&> ||
-                           std::is_invocable_r_v<std::vector<Holder>, Probe&, const Endpoint&>;
-    constexpr KillerKind killer = killer_kind<Killer>();
-    constexpr bool log = std::is_invocable_v<Log&, std::string_view>;
-    static_assert(callable, "retry_on_addr_in_use: a Probe needs std::vector<Holder> operator()(const Endpoint&, "
-                            "std::error_code&) or operator()(const Endpoint&).");
-    static_assert(!callable || probe, "retry_on_addr_in_use: a Probe must return std::vector<Holder>.");
-    static_assert(killer != KillerKind::probe, "retry_on_addr_in_use: this Killer is a Probe. The order is (server, "
-                                               "probe, killer, log); a single policy is the killer.");
-    static_assert(killer != KillerKind::predicate,
-                  "retry_on_addr_in_use: a Killer does not return bool. Did you mean OnlyIf{predicate}?");
-    static_assert(killer != KillerKind::wrong_result,
-                  "retry_on_addr_in_use: a Killer must return std::vector<Eviction> "
-                  "for all holders, or Fate or void for one.");
-    static_assert(killer != KillerKind::unusable,
-                  "retry_on_addr_in_use: a Killer needs operator()(const std::vector<Holder>&) or operator()(const "
-                  "Holder&).");
-    static_assert(log, "retry_on_addr_in_use: a Log needs void operator()(std::string_view).");
-    return probe && killer == KillerKind::good && log;
+    constexpr bool is_rule = detected<ReturnsBool, Killer>;
+    constexpr bool is_swapped = is_probe_instead<Killer>();
+    constexpr bool is_log = std::is_invocable_v<Log&, std::string_view>;
+    static_assert(is_probe<Probe>,
+                  "retry_on_addr_in_use: a Probe needs std::vector<Holder> operator()(const Endpoint&, "
+                  "std::error_code&) or operator()(const Endpoint&).");
+    static_assert(!is_swapped, "retry_on_addr_in_use: this Killer is a Probe. The order is (server, probe, "
+                               "killer, log); a single policy is the killer.");
+    static_assert(!is_rule, "retry_on_addr_in_use: a Killer does not return bool. Did you mean OnlyIf{predicate}?");
+    static_assert(is_killer<Killer>() || is_swapped || is_rule,
+                  "retry_on_addr_in_use: a Killer needs std::vector<Eviction> operator()(const std::vector<Holder>&), "
+                  "or Fate or void operator()(const Holder&).");
+    static_assert(is_log, "retry_on_addr_in_use: a Log needs void operator()(std::string_view).");
+    return is_probe<Probe> && is_killer<Killer>() && is_log;
 }
 
 // One attempt to free the address. Refers to the policies and the Recovery of its caller.
@@ -2368,11 +2310,41 @@ public:
     RecoveryAttempt(Probe& probe, Killer& killer, Log& log, Recovery& recovery, std::uint64_t begin) noexcept
         : probe_(probe), killer_(killer), log_(log), recovery_(recovery), begin_(begin) {}
 
+    // Preflight. True if holders were evicted: then the start that follows is the last one.
+    bool evict_before_start() noexcept {
+        const KeepLastError keep;
+        const Endpoint& endpoint = recovery_.endpoint;
+        ADDR_IN_USE_TRY { // a path may have a file that no process has open
+            if (can_be_in_use(endpoint) && (is_path(endpoint) || is_held())) { run(Failure::in_use); }
+        }
+        ADDR_IN_USE_CATCH_ALL { break_off(); }
+        return !recovery_.evictions.empty();
+    }
+
+    // After a start has failed, with `text`. True: start again.
+    bool recover(Failure failure, std::string text, bool was_last) noexcept {
+        const KeepLastError keep;
+        recovery_.failure = std::move(text);
+        ADDR_IN_USE_TRY {
+            if (can_be_in_use(recovery_.endpoint) && was_last) {
+                diagnose(failure);
+            } else if (can_be_in_use(recovery_.endpoint) && failure != Failure::other && run(failure)) {
+                recovery_.retried = true;
+                return true;
+            }
+        }
+        ADDR_IN_USE_CATCH_ALL { break_off(); }
+        if (recovery_.obstacle == Obstacle::none) { recovery_.obstacle = Obstacle::other_failure; }
+        return false;
+    }
+
     // True: start again.
     bool run(Failure failure) {
         const std::vector<Holder> found = probe();
         if (recovery_.error) { return give_up(Obstacle::probe_failed); }
-        if (!explains(failure, found)) { return failure == Failure::denied && give_up(Obstacle::reserved_port); }
+        if (!is_address_in_use(failure, found)) {
+            return failure == Failure::denied && give_up(Obstacle::reserved_port);
+        }
         const std::vector<Holder> holders = wait_for_departing(with_process(found));
         if (!holders.empty() && !protect(holders)) { evict(holders); }
         if (!all_gone()) { return give_up(obstacle_of(holders)); }
@@ -2383,30 +2355,32 @@ public:
     // After the last start has failed: finds out why, unless run() has.
     void diagnose(Failure failure) {
         if (recovery_.obstacle != Obstacle::none) { return; }
-        if (failure != Failure::other) {
-            if (find_obstacle()) { return; }
-            const std::error_code answer = can_bind(recovery_.endpoint);
-            if (answer) {
-                recovery_.error = answer;
-                give_up(Obstacle::probe_failed);
-                return;
-            }
+        if (failure == Failure::other) {
+            give_up(Obstacle::other_failure);
+        } else if (const std::error_code answer = find_obstacle(); answer) {
+            recovery_.error = answer;
+            give_up(Obstacle::probe_failed);
+        } else if (recovery_.obstacle == Obstacle::none) {
+            give_up(failure == Failure::in_use ? Obstacle::other_address : Obstacle::other_failure);
         }
-        give_up(failure == Failure::in_use ? Obstacle::other_address : Obstacle::other_failure);
     }
 
-    // Finds what still holds the address and reports it. False if nothing seems to. Where the probe finds no process, a
-    // test bind tells whether an invisible one holds the address.
-    bool find_obstacle() {
+    // Reports what still holds the address, if the probe finds it, or a test bind tells that an invisible process does.
+    // Returns why the test bind was not possible.
+    std::error_code find_obstacle() {
         const std::vector<Holder> holders = probe();
-        const bool is_invisible = holders.empty() && can_bind(recovery_.endpoint) == std::errc::address_in_use;
-        if (!recovery_.error && holders.empty() && !is_invisible) { return false; }
-        const Obstacle obstacle = recovery_.error ? Obstacle::probe_failed
-                                  : is_invisible  ? Obstacle::invisible_holder
-                                                  : obstacle_of(holders);
-        if (obstacle == Obstacle::taken_again) { log_holders(holders); }
-        give_up(obstacle);
-        return true;
+        std::error_code answer;
+        if (recovery_.error) {
+            give_up(Obstacle::probe_failed);
+        } else if (!holders.empty()) {
+            const Obstacle obstacle = obstacle_of(holders);
+            if (obstacle == Obstacle::taken_again) { log_holders(holders); }
+            give_up(obstacle);
+        } else if (answer = test_bind(recovery_.endpoint); answer == std::errc::address_in_use) {
+            give_up(Obstacle::invisible_holder);
+            answer.clear();
+        }
+        return answer;
     }
 
     [[nodiscard]] bool is_held() {
@@ -2423,8 +2397,13 @@ public:
     }
 
 private:
+    void break_off() noexcept { // the library itself ran out of memory
+        recovery_.obstacle = Obstacle::probe_failed;
+        recovery_.error = std::make_error_code(std::errc::not_enough_memory);
+    }
+
     std::vector<Holder> call_probe([[maybe_unused]] std::error_code& error) {
-        if constexpr (detected<ProbeResult, Probe>) {
+        if constexpr (std::is_invocable_v<Probe&, const Endpoint&, std::error_code&>) {
             return probe_(recovery_.endpoint, error);
         } else {
             return probe_(recovery_.endpoint);
@@ -2442,7 +2421,7 @@ private:
     }
 
     // True if the failure means "address in use", by itself or because another process holds the address.
-    bool explains(Failure failure, const std::vector<Holder>& found) const {
+    bool is_address_in_use(Failure failure, const std::vector<Holder>& found) const {
         return failure == Failure::in_use || any_of(found, [&](const Holder& holder) {
                    const bool is_file = is_path(recovery_.endpoint) && holder.state == State::lingering;
                    return (holds_address(holder) || is_file) && holder.pid != Os::current_pid();
@@ -2465,11 +2444,11 @@ private:
     // True if a rule protects one of the holders: then none is offered to the killer.
     bool protect(const std::vector<Holder>& holders) {
         log_holders(holders);
-        const Attempt attempt(recovery_.endpoint, holders, begin_);
+        const RuleFacts facts(recovery_.endpoint, holders, begin_);
         Cases cases(holders);
         cases.apply([&](const Holder& holder) {
             return ends_nobody<Killer> ? reason_not_to_offer(holder)
-                                       : reason_not_to_terminate(holder, Os::inspect(holder.pid), attempt);
+                                       : reason_not_to_terminate(holder, Os::inspect(holder.pid), facts);
         });
         const bool is_protected = cases.refuse_all_if_one_is_refused();
         if (is_protected) { recovery_.evictions = std::move(cases.evictions()); }
@@ -2519,12 +2498,6 @@ private:
         return gone;
     }
 
-    bool was_found_before(const Holder& holder) const {
-        return any_of(recovery_.evictions, [&](const Eviction& eviction) {
-            return eviction.holder.pid == holder.pid && eviction.holder.start_time == holder.start_time;
-        });
-    }
-
     // Why the address is in use, by holders that are left or were found after an eviction.
     Obstacle obstacle_of(const std::vector<Holder>& holders) const {
         const auto any_holder = [&](auto test) { return any_of(holders, test); };
@@ -2532,7 +2505,11 @@ private:
             return any_of(recovery_.evictions, [&](const Eviction& eviction) { return eviction.fate == fate; });
         };
         const auto is_visible = [](const Holder& holder) { return holds_address(holder) && holder.pid != 0; };
-        const auto is_new = [&](const Holder& holder) { return is_visible(holder) && !was_found_before(holder); };
+        const auto is_new = [&](const Holder& holder) {
+            return is_visible(holder) && !any_of(recovery_.evictions, [&](const Eviction& eviction) {
+                       return eviction.holder.pid == holder.pid && eviction.holder.start_time == holder.start_time;
+                   });
+        };
         if (any_holder([&](const Holder& holder) { return is_visible(holder) && holder.pid == Os::current_pid(); })) {
             return Obstacle::this_process;
         }
@@ -2601,16 +2578,10 @@ private:
     static std::string reason_to_keep(const FileInfo& file) {
         if (!removes_files<Killer>) { return "ReportOnly removes no file"; }
         if (file.is_remote) { return "it is on a network file system: another machine may use it"; }
-        switch (file.kind) {
-        case FileKind::none:
-        case FileKind::socket: return "";
-        case FileKind::directory: return "it is a directory, and only sockets are removed";
-        case FileKind::link: return "it is a link, and only sockets are removed";
-        case FileKind::other: break;
-        }
-        return "it is no socket, and only sockets are removed";
+        return file.is_socket ? "" : "it is no socket, and only sockets are removed";
     }
 
+    // Records and logs the obstacle. Returns false: do not start again.
     bool give_up(Obstacle obstacle) {
         recovery_.obstacle = obstacle;
         log([&] { return describe(recovery_); });
@@ -2657,7 +2628,8 @@ inline std::string describe(const Recovery& recovery) {
         return "cannot determine which process holds " + text + why + ": no process was terminated.";
     }
     if (recovery.evictions.empty() && recovery.obstacle == Obstacle::none) {
-        return text + (recovery.retried ? " was in use briefly; the second start succeeded." : " is free.");
+        return text + (recovery.retried ? " was in use briefly; the second start succeeded."
+                                        : ": no process had to be terminated.");
     }
     text += recovery.evictions.empty() ? ":" : ": ";
     for (const Eviction& eviction : recovery.evictions) {
@@ -2676,7 +2648,7 @@ inline std::string describe(const Recovery& recovery) {
 
 template <class Server, class Probe, class Killer, class Log>
 auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoint) -> Result {
-    constexpr bool startable = detail::Startable<std::remove_reference_t<Server>>::value;
+    constexpr bool startable = !std::is_same_v<Result, detail::NotStartable>;
     static_assert(startable, "retry_on_addr_in_use: a Server needs start(const Endpoint&), start(host, port), "
                              "start(port) or start(), or to be callable like that, where a port is an integer of at "
                              "least 16 bits; or specialise ServerTraits.");
@@ -2685,11 +2657,11 @@ auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoin
                                          "report a failure. Return an error, or wrap the server in Preflight.");
     if constexpr (detail::check_policies<Probe, Killer, Log>() && startable && reports) {
         using detail::Os;
-        const std::uint64_t begin = Os::now();
         recovery_ = Recovery();
         recovery_.endpoint = endpoint;
+        detail::RecoveryAttempt<Probe, Killer, Log> attempt(probe_, killer_, log_, recovery_, Os::now());
         bool evicted_before = false;
-        if constexpr (detail::preflight<Server>) { evicted_before = evict_before_start(begin); }
+        if constexpr (detail::preflight<Server>) { evicted_before = attempt.evict_before_start(); }
         for (bool is_retry = false;; is_retry = true) {
             std::string text;
             ADDR_IN_USE_TRY {
@@ -2702,7 +2674,7 @@ auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoin
                     const detail::Failure failure =
                         detail::classify_value<Server, detail::Bare<Result>>(result, error, text);
                     if (failure == detail::Failure::none ||
-                        !recover(failure, std::move(text), is_retry || evicted_before, begin)) {
+                        !attempt.recover(failure, std::move(text), is_retry || evicted_before)) {
                         return static_cast<Result&&>(result);
                     }
                 } else {
@@ -2711,54 +2683,10 @@ auto RetryOnAddrInUse<Server, Probe, Killer, Log>::start(const Endpoint& endpoin
             }
             ADDR_IN_USE_CATCH_ALL {
                 const detail::Failure failure = detail::classify_exception<Server>(text);
-                if (!recover(failure, std::move(text), is_retry || evicted_before, begin)) { ADDR_IN_USE_RETHROW; }
+                if (!attempt.recover(failure, std::move(text), is_retry || evicted_before)) { ADDR_IN_USE_RETHROW; }
             }
         }
     }
-}
-
-// The library itself ran out of memory.
-template <class Server, class Probe, class Killer, class Log>
-void RetryOnAddrInUse<Server, Probe, Killer, Log>::break_off() noexcept {
-    recovery_.obstacle = Obstacle::probe_failed;
-    recovery_.error = std::make_error_code(std::errc::not_enough_memory);
-}
-
-// Preflight. True if holders were evicted: then the start that follows is the last one.
-template <class Server, class Probe, class Killer, class Log>
-bool RetryOnAddrInUse<Server, Probe, Killer, Log>::evict_before_start(std::uint64_t begin) noexcept {
-    const detail::KeepLastError keep;
-    ADDR_IN_USE_TRY {
-        detail::RecoveryAttempt<Probe, Killer, Log> attempt(probe_, killer_, log_, recovery_, begin);
-        // A path may have a file that no process has open.
-        const Endpoint& endpoint = recovery_.endpoint;
-        if (detail::can_be_in_use(endpoint) && (detail::is_path(endpoint) || attempt.is_held())) {
-            attempt.run(detail::Failure::in_use);
-        }
-    }
-    ADDR_IN_USE_CATCH_ALL { break_off(); }
-    return !recovery_.evictions.empty();
-}
-
-// After a start has failed. True: start again.
-template <class Server, class Probe, class Killer, class Log>
-bool RetryOnAddrInUse<Server, Probe, Killer, Log>::recover(detail::Failure failure, std::string text, bool was_last,
-                                                           std::uint64_t begin) noexcept {
-    const detail::KeepLastError keep;
-    recovery_.failure = std::move(text);
-    const bool is_ours = detail::can_be_in_use(recovery_.endpoint) && (failure != detail::Failure::other || was_last);
-    ADDR_IN_USE_TRY {
-        detail::RecoveryAttempt<Probe, Killer, Log> attempt(probe_, killer_, log_, recovery_, begin);
-        if (is_ours && was_last) {
-            attempt.diagnose(failure);
-        } else if (is_ours && attempt.run(failure)) {
-            recovery_.retried = true;
-            return true;
-        }
-    }
-    ADDR_IN_USE_CATCH_ALL { break_off(); }
-    if (recovery_.obstacle == Obstacle::none) { recovery_.obstacle = Obstacle::other_failure; }
-    return false;
 }
 
 template <class Probe, class Killer, class Log>
@@ -2782,6 +2710,12 @@ template <class Number> Number read_bytes(const void* bytes) noexcept {
     Number number;
     std::memcpy(&number, bytes, sizeof number);
     return number;
+}
+
+inline std::uint16_t in_host_order(std::uint16_t number) noexcept {
+    unsigned char bytes[2];
+    std::memcpy(bytes, &number, sizeof bytes);
+    return static_cast<std::uint16_t>(bytes[0] * 256U + bytes[1]);
 }
 
 // Takes the text up to a line break; empty at the end.
@@ -2859,10 +2793,7 @@ inline bool read_lsof(std::string_view text, Transport transport, std::vector<So
     return true;
 }
 
-} // namespace detail
-
 #if ADDR_IN_USE_OS_POSIX()
-namespace detail {
 
 inline int Os::last_error() noexcept { return errno; }
 inline void Os::set_last_error(int value) noexcept { errno = value; }
@@ -2875,17 +2806,13 @@ inline Handle::~Handle() {
 }
 
 inline std::uint32_t Os::current_pid() noexcept { return static_cast<std::uint32_t>(::getpid()); }
-
-// For poll(), which takes an int and -1 for ever.
-inline int poll_time(Milliseconds time) noexcept {
-    return time <= Milliseconds(0) ? 0 : time < Milliseconds(INT32_MAX) ? static_cast<int>(time.count()) : INT32_MAX;
-}
+inline bool Os::is_privileged() noexcept { return ::geteuid() == 0; }
 
 // Waits until one of the descriptors is ready or the time is over; a signal does not shorten the wait. Returns what
 // poll() returned last.
 inline int poll_until(pollfd* descriptors, nfds_t count, Clock::time_point deadline) noexcept {
     for (;;) {
-        const int ready = ::poll(descriptors, count, poll_time(left_until(deadline)));
+        const int ready = ::poll(descriptors, count, static_cast<int>(left_until(deadline).count()));
         if (ready >= 0 || errno != EINTR) { return ready; }
     }
 }
@@ -2903,6 +2830,14 @@ int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept;
 bool has_exited(std::uint32_t pid, std::uint64_t start_time);
 bool is_on_network(const char* path) noexcept;
 bool move_back(const char* from, const char* to) noexcept;
+
+inline Os::Process::Process(std::uint32_t pid) : id_{pid} {
+    if (is_target(pid)) {
+        pin();
+    } else {
+        error_ = std::make_error_code(std::errc::operation_not_permitted);
+    }
+}
 
 inline bool Os::Process::exited() const {
     if (error_) { return false; }
@@ -2968,7 +2903,7 @@ inline Handle open_socket(int family, int type) noexcept {
 #    endif
 }
 
-inline std::error_code Os::can_bind(const Endpoint& endpoint) {
+inline std::error_code Os::test_bind(const Endpoint& endpoint) {
     const KeepLastError keep;
     const EndpointParts& parts = parts_of(endpoint);
     const bool v6 = parts.kind == HostKind::v6;
@@ -3155,11 +3090,9 @@ inline FileInfo inspect_path(const char* path, std::error_code& error) {
 #    else
     const ::timespec& modified = file.st_mtim;
 #    endif
-    info.kind = S_ISSOCK(file.st_mode)  ? FileKind::socket
-                : S_ISDIR(file.st_mode) ? FileKind::directory
-                : S_ISLNK(file.st_mode) ? FileKind::link
-                                        : FileKind::other;
-    info.is_remote = info.kind == FileKind::socket && is_on_network(path);
+    info.exists = true;
+    info.is_socket = S_ISSOCK(file.st_mode);
+    info.is_remote = info.is_socket && is_on_network(path);
     info.user = std::to_string(file.st_uid);
     // A new file may reuse the number, but not the time.
     const std::uint64_t identity[] = {
@@ -3209,8 +3142,9 @@ inline std::error_code Os::remove_file(const Endpoint& path, const FileInfo& fil
     return error;
 }
 
-} // namespace detail
 #endif // POSIX
+
+} // namespace detail
 
 // 15  Linux ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
@@ -3383,24 +3317,9 @@ inline void select_same_file(const Endpoint& wanted, std::uint32_t device, std::
     }
 }
 
-} // namespace detail
-
 #if defined(__linux__)
-namespace detail {
 
-inline constexpr Os::Traits Os::traits{
-    EADDRINUSE,                                                                  // in_use
-    -EADDRINUSE,                                                                 // in_use_negated
-    0,                                                                           // denied
-    true,                                                                        // can_terminate
-    true,                                                                        // can_ask
-    false,                                                                       // exact_bind_wins
-    true,                                                                        // maps_paths
-    true,                                                                        // has_file_ids
-    " Look as root: ss -tulnp 'sport = :PORT'",                                  // look_advice
-    " Wait, or set SO_REUSEADDR before bind, in the old and in the new server.", // lingering_advice
-    "",                                                                          // reserved_advice
-};
+inline constexpr Os::Traits Os::traits{"sudo ss -tulnp 'sport = :PORT'", false, true, true, true};
 
 // Nanoseconds since boot, the clock of /proc/PID/stat: it includes the time that the machine slept.
 inline std::uint64_t Os::now() noexcept {
@@ -3414,8 +3333,6 @@ inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexce
     const auto tick = 1000000000 / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
     return holder.start_time > moment / tick;
 }
-
-inline bool Os::is_privileged() noexcept { return ::geteuid() == 0; }
 
 // struct linux_dirent64, which no header declares (man 2 getdents). readdir() costs 20 % of the walk.
 struct DirectoryEntry {
@@ -3631,12 +3548,6 @@ inline std::string_view find_attribute(std::string_view attributes, int type) no
         attributes.remove_prefix((std::min)(attributes.size(), (head.nla_len + 3U) & ~std::size_t{3}));
     }
     return {};
-}
-
-inline std::uint16_t in_host_order(std::uint16_t number) noexcept {
-    unsigned char bytes[2];
-    std::memcpy(bytes, &number, sizeof bytes);
-    return static_cast<std::uint16_t>(bytes[0] * 256U + bytes[1]);
 }
 
 // A row of a dump of internet sockets: the message, then attributes.
@@ -3947,14 +3858,10 @@ inline constexpr long call_pidfd_open = -1;
 inline constexpr long call_pidfd_send_signal = -1;
 #    endif
 
-inline Os::Process::Process(std::uint32_t pid) : id_{pid} {
-    if (!is_target(pid)) {
-        error_ = std::make_error_code(std::errc::operation_not_permitted);
-        return;
-    }
-    handle_ = Handle(::syscall(call_pidfd_open, static_cast<pid_t>(pid), 0));
+inline void Os::Process::pin() {
+    handle_ = Handle(::syscall(call_pidfd_open, static_cast<pid_t>(id_.pid), 0));
     if (!handle_ && (errno == ENOSYS || errno == EPERM)) { // before Linux 5.3, or forbidden by a filter
-        const ProcessInfo info = Os::inspect(pid);
+        const ProcessInfo info = Os::inspect(id_.pid);
         id_.start_time = info.holder.start_time;
         error_ = info.error;
     } else if (!handle_ && errno != ESRCH) {
@@ -3994,8 +3901,9 @@ inline bool move_back(const char* from, const char* to) noexcept {
     return ::link(from, to) == 0 && ::unlink(from) == 0;
 }
 
-} // namespace detail
 #endif // Linux
+
+} // namespace detail
 
 // 16  macOS ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
@@ -4003,19 +3911,7 @@ inline bool move_back(const char* from, const char* to) noexcept {
 namespace detail {
 
 // in_pcbbind in bsd/netinet/in_pcb.c: with SO_REUSEADDR only a socket on the very address conflicts.
-inline constexpr Os::Traits Os::traits{
-    EADDRINUSE,                                                  // in_use
-    -EADDRINUSE,                                                 // in_use_negated
-    0,                                                           // denied
-    true,                                                        // can_terminate
-    true,                                                        // can_ask
-    true,                                                        // exact_bind_wins
-    false,                                                       // maps_paths
-    false,                                                       // has_file_ids
-    " Look as root: sudo lsof -nP -i :PORT",                     // look_advice
-    " Wait, or set SO_REUSEADDR before bind in the new server.", // lingering_advice
-    "",                                                          // reserved_advice
-};
+inline constexpr Os::Traits Os::traits{"sudo lsof -nP -i :PORT", true, true};
 
 // Microseconds since 1970, the clock of pbi_start_tvsec and pbi_start_tvusec.
 inline std::uint64_t Os::now() noexcept {
@@ -4025,8 +3921,6 @@ inline std::uint64_t Os::now() noexcept {
 inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexcept {
     return holder.start_time > moment;
 }
-inline bool Os::is_privileged() noexcept { return ::geteuid() == 0; }
-
 // Lists what `call(buffer, bytes)` fills with whole entries; it cuts a list that does not fit without an error. False
 // with errno if there is none: the functions of libproc return 0 then (libsyscall/wrappers/libproc/libproc.c).
 template <class T, class Call> bool list_all(std::vector<T>& entries, Call call) {
@@ -4052,12 +3946,6 @@ inline bool read_socket(const socket_info& info, Transport transport, Socket& ro
         return false;
     }
     const in_sockinfo& in = is_tcp ? info.soi_proto.pri_tcp.tcpsi_ini : info.soi_proto.pri_in;
-    const auto in_host_order = [](int port) { // in network order, in the low half of an int
-        const auto low = static_cast<std::uint16_t>(port);
-        unsigned char bytes[2];
-        std::memcpy(bytes, &low, sizeof bytes);
-        return static_cast<std::uint16_t>(bytes[0] * 256U + bytes[1]);
-    };
     const bool v6 = (in.insi_vflag & INI_IPV6) != 0;
     Address address = v4_any;
     if (v6) {
@@ -4067,7 +3955,8 @@ inline bool read_socket(const socket_info& info, Transport transport, Socket& ro
     }
     const bool has_peer = in.insi_fport != 0;
     const int state = is_tcp ? info.soi_proto.pri_tcp.tcpsi_state : TSI_S_CLOSED;
-    row.local = make_endpoint(v6, address, in_host_order(in.insi_lport), transport, 0, (in.insi_vflag & INI_IPV4) == 0);
+    row.local = make_endpoint(v6, address, in_host_order(static_cast<std::uint16_t>(in.insi_lport)), transport, 0,
+                              (in.insi_vflag & INI_IPV4) == 0);
     row.state = state == TSI_S_LISTEN                ? State::listening
                 : state == TSI_S_CLOSED && !has_peer ? State::bound
                                                      : State::connected;
@@ -4235,14 +4124,10 @@ inline PortRange Os::ephemeral_ports() {
 }
 
 // A kqueue that reports the exit of exactly this process; the event stays in it, so that poll() always sees it.
-inline Os::Process::Process(std::uint32_t pid) : id_{pid} {
-    if (!is_target(pid)) {
-        error_ = std::make_error_code(std::errc::operation_not_permitted);
-        return;
-    }
+inline void Os::Process::pin() {
     handle_ = Handle(::kqueue());
     struct kevent exit {};
-    EV_SET(&exit, pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, nullptr);
+    EV_SET(&exit, id_.pid, EVFILT_PROC, EV_ADD | EV_ONESHOT, NOTE_EXIT, 0, nullptr);
     if (!handle_ || ::kevent(handle_.descriptor(), &exit, 1, nullptr, 0, nullptr) != 0) {
         if (errno != ESRCH) { error_ = system_error(errno); } // of a zombie too: its sockets are closed
         handle_ = Handle();
@@ -4274,19 +4159,7 @@ inline bool move_back(const char* from, const char* to) noexcept {
 #if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
 namespace detail {
 
-inline constexpr Os::Traits Os::traits{
-    EADDRINUSE,                                                  // in_use
-    -EADDRINUSE,                                                 // in_use_negated
-    0,                                                           // denied
-    false,                                                       // can_terminate
-    true,                                                        // can_ask
-    true,                                                        // exact_bind_wins
-    false,                                                       // maps_paths
-    false,                                                       // has_file_ids
-    " Look as root: lsof -nP -i :PORT",                          // look_advice
-    " Wait, or set SO_REUSEADDR before bind in the new server.", // lingering_advice
-    "",                                                          // reserved_advice
-};
+inline constexpr Os::Traits Os::traits{"sudo lsof -nP -i :PORT", true, false};
 
 inline std::vector<Socket> Os::list_sockets(const Endpoint& endpoint, Which, std::error_code& error) {
     return list_by_lsof(endpoint, Milliseconds(5000), error);
@@ -4308,12 +4181,10 @@ inline std::string Os::arguments(std::uint32_t, std::error_code& error) {
 }
 inline std::vector<std::uint32_t> Os::children(std::uint32_t, std::error_code&) { return {}; }
 inline std::uint32_t Os::debugger(std::error_code&) { return 0; }
-inline bool Os::is_privileged() noexcept { return ::geteuid() == 0; }
 inline std::uint64_t Os::now() noexcept { return 0; }
 inline bool Os::started_after(const Holder&, std::uint64_t) noexcept { return false; }
 
-inline Os::Process::Process(std::uint32_t pid)
-    : id_{pid}, error_(std::make_error_code(std::errc::function_not_supported)) {}
+inline void Os::Process::pin() { error_ = std::make_error_code(std::errc::function_not_supported); }
 inline bool has_exited(std::uint32_t, std::uint64_t) { return false; }
 inline int send_signal(const Handle&, std::uint32_t, int) noexcept { return -1; }
 inline bool is_on_network(const char*) noexcept { return true; }
@@ -4409,19 +4280,16 @@ namespace detail {
 
 // WSAEADDRINUSE; libuv's UV_EADDRINUSE, which is not the negated number here; WSAEACCES: taken with
 // SO_EXCLUSIVEADDRUSE, or reserved ("Using SO_REUSEADDR and SO_EXCLUSIVEADDRUSE").
-inline constexpr Os::Traits Os::traits{
-    10048,                                                                                  // in_use
-    -4091,                                                                                  // in_use_negated
-    10013,                                                                                  // denied
-    true,                                                                                   // can_terminate
-    false,                                                                                  // can_ask
-    true,                                                                                   // exact_bind_wins
-    false,                                                                                  // maps_paths
-    false,                                                                                  // has_file_ids
-    " Look as administrator: netstat -ano | findstr :PORT",                                 // look_advice
-    "",                                                                                     // lingering_advice
-    " Look at netsh int ipv4 show excludedportrange tcp, and netsh http show servicestate", // reserved_advice
-};
+inline constexpr Os::Traits Os::traits{"netstat -ano | findstr :PORT",
+                                       true,
+                                       true,
+                                       false,
+                                       false,
+                                       false,
+                                       10048,
+                                       -4091,
+                                       10013,
+                                       "netsh int ipv4 show excludedportrange tcp, and netsh http show servicestate"};
 
 // A handle that is null or -1 is none.
 inline Handle own(void* handle) noexcept {
@@ -4441,14 +4309,9 @@ inline Handle::~Handle() {
     }
 }
 
-// For functions that take milliseconds; the largest number would mean for ever.
-inline unsigned long wait_time(Milliseconds time) noexcept {
-    return static_cast<unsigned long>((std::max<std::int64_t>)(0, (std::min<std::int64_t>)(time.count(), INT32_MAX)));
-}
-
 inline std::uint32_t Os::current_pid() noexcept { return static_cast<std::uint32_t>(::GetCurrentProcessId()); }
 inline bool Os::is_privileged() noexcept { return false; } // asked only where a socket shows its user
-inline void Os::pause(Milliseconds time) noexcept { ::Sleep(wait_time(time)); }
+inline void Os::pause(Milliseconds time) noexcept { ::Sleep(static_cast<unsigned long>(time.count())); }
 
 // Steps of 100 ns since 1601, the clock of GetProcessTimes.
 inline std::uint64_t Os::now() noexcept {
@@ -4462,9 +4325,11 @@ inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexce
 
 // Returns a function of one of the system's own libraries by name: nothing to link, and no library of that name from
 // another folder.
-template <class Function> Function load(const char* library, const char* name) noexcept {
+template <class Result, class... Arguments>
+auto load(const char* library, const char* name) noexcept -> Result(__stdcall*)(Arguments...) {
     constexpr unsigned long search_system32 = 0x800; // LOAD_LIBRARY_SEARCH_SYSTEM32
     HINSTANCE__* const module = ::LoadLibraryExA(library, nullptr, search_system32);
+    using Function = Result(__stdcall*)(Arguments...);
     return module == nullptr ? nullptr
                              : reinterpret_cast<Function>(reinterpret_cast<void (*)()>(::GetProcAddress(module, name)));
 }
@@ -4537,13 +4402,13 @@ inline std::string executable(const Handle& process) {
 
 // Since Windows 8.1; empty before.
 inline std::string command_line(const Handle& process) {
-    using Query = long(__stdcall*)(void*, int, void*, unsigned long, unsigned long*);
     struct Text { // UNICODE_STRING, with its characters behind it
         unsigned short size;
         unsigned short room;
         const wchar_t* characters;
     };
-    const auto query = load<Query>("ntdll.dll", "NtQueryInformationProcess");
+    const auto query =
+        load<long, void*, int, void*, unsigned long, unsigned long*>("ntdll.dll", "NtQueryInformationProcess");
     constexpr int of_command_line = 60;           // ProcessCommandLineInformation
     std::vector<unsigned char> buffer(66 * 1024); // the size is 16 bits
     if (!process || query == nullptr ||
@@ -4556,10 +4421,9 @@ inline std::string command_line(const Handle& process) {
 
 // Returns the user's security identifier, "S-1-5-21-...", as its parts are laid out (SID, winnt.h).
 inline std::string user_of(const Handle& process) {
-    using OpenToken = int(__stdcall*)(void*, unsigned long, void**);
-    using TokenFacts = int(__stdcall*)(void*, int, void*, unsigned long, unsigned long*);
-    const auto open_token = load<OpenToken>("advapi32.dll", "OpenProcessToken");
-    const auto token_facts = load<TokenFacts>("advapi32.dll", "GetTokenInformation");
+    const auto open_token = load<int, void*, unsigned long, void**>("advapi32.dll", "OpenProcessToken");
+    const auto token_facts =
+        load<int, void*, int, void*, unsigned long, unsigned long*>("advapi32.dll", "GetTokenInformation");
     constexpr unsigned long query = 8; // TOKEN_QUERY
     constexpr int of_user = 1;         // TokenUser
     void* handle = nullptr;
@@ -4581,8 +4445,7 @@ inline std::string user_of(const Handle& process) {
 }
 
 inline bool is_critical(std::uint32_t pid, const Handle& process) noexcept {
-    using Critical = int(__stdcall*)(void*, int*);
-    const auto ask = load<Critical>("kernel32.dll", "IsProcessCritical"); // since Windows 8.1
+    const auto ask = load<int, void*, int*>("kernel32.dll", "IsProcessCritical"); // since Windows 8.1
     int critical = 0;
     return pid <= 4 || (process && ask != nullptr && ask(raw(process), &critical) != 0 && critical != 0);
 }
@@ -4637,9 +4500,9 @@ inline std::uint32_t Os::debugger(std::error_code&) { return 0; } // no function
 inline PortRange Os::ephemeral_ports() { return {}; }             // no function tells those of UDP
 
 inline std::error_code read_table(const Endpoint& wanted, bool v6, bool only_listening, std::vector<Socket>& rows) {
-    using Function = unsigned long(__stdcall*)(void*, unsigned long*, int, unsigned long, int, unsigned long);
     const bool is_tcp = wanted.transport() == Transport::tcp;
-    const auto function = load<Function>("iphlpapi.dll", is_tcp ? "GetExtendedTcpTable" : "GetExtendedUdpTable");
+    const auto function = load<unsigned long, void*, unsigned long*, int, unsigned long, int, unsigned long>(
+        "iphlpapi.dll", is_tcp ? "GetExtendedTcpTable" : "GetExtendedUdpTable");
     if (function == nullptr) { return last_system_error(); }
     constexpr unsigned long too_small = 122;     // ERROR_INSUFFICIENT_BUFFER
     constexpr unsigned long no_such_family = 50; // ERROR_NOT_SUPPORTED
@@ -4687,20 +4550,14 @@ struct SocketAddress { // sockaddr_in (16 bytes) or sockaddr_in6 (28)
 };
 static_assert(sizeof(SocketAddress) == 28);
 
-inline std::error_code Os::can_bind(const Endpoint& endpoint) {
-    using StartUp = int(__stdcall*)(unsigned short, void*);
-    using NoArgument = int(__stdcall*)();
-    using Open = std::uintptr_t(__stdcall*)(int, int, int);
-    using SetOption = int(__stdcall*)(std::uintptr_t, int, int, const char*, int);
-    using Bind = int(__stdcall*)(std::uintptr_t, const void*, int);
-    using Close = int(__stdcall*)(std::uintptr_t);
-    const auto start_up = load<StartUp>("ws2_32.dll", "WSAStartup");
-    const auto clean_up = load<NoArgument>("ws2_32.dll", "WSACleanup");
-    const auto last = load<NoArgument>("ws2_32.dll", "WSAGetLastError");
-    const auto open = load<Open>("ws2_32.dll", "socket");
-    const auto set_option = load<SetOption>("ws2_32.dll", "setsockopt");
-    const auto bind = load<Bind>("ws2_32.dll", "bind");
-    const auto close = load<Close>("ws2_32.dll", "closesocket");
+inline std::error_code Os::test_bind(const Endpoint& endpoint) {
+    const auto start_up = load<int, unsigned short, void*>("ws2_32.dll", "WSAStartup");
+    const auto clean_up = load<int>("ws2_32.dll", "WSACleanup");
+    const auto last = load<int>("ws2_32.dll", "WSAGetLastError");
+    const auto open = load<std::uintptr_t, int, int, int>("ws2_32.dll", "socket");
+    const auto set_option = load<int, std::uintptr_t, int, int, const char*, int>("ws2_32.dll", "setsockopt");
+    const auto bind = load<int, std::uintptr_t, const void*, int>("ws2_32.dll", "bind");
+    const auto close = load<int, std::uintptr_t>("ws2_32.dll", "closesocket");
     alignas(8) unsigned char data[512]; // WSADATA
     if (start_up == nullptr || clean_up == nullptr || last == nullptr || open == nullptr || set_option == nullptr ||
         bind == nullptr || close == nullptr || start_up(0x202, data) != 0) {
@@ -4774,7 +4631,7 @@ inline void Os::Process::wait(const std::vector<Process>& processes, Millisecond
     if (count == 0) {
         pause(time);
     } else {
-        ::WaitForMultipleObjects(count, handles, 0, wait_time(time));
+        ::WaitForMultipleObjects(count, handles, 0, static_cast<unsigned long>(time.count()));
     }
 }
 
@@ -4821,7 +4678,8 @@ inline bool Os::ask_on_terminal(const std::string& question, Milliseconds timeou
     for (;;) {
         const Milliseconds left = left_until(deadline);
         ConsoleEvent event{};
-        if (left <= Milliseconds(0) || ::WaitForSingleObject(raw(input), wait_time(left)) != 0 ||
+        if (left == Milliseconds(0) ||
+            ::WaitForSingleObject(raw(input), static_cast<unsigned long>(left.count())) != 0 ||
             ::ReadConsoleInputW(raw(input), reinterpret_cast<_INPUT_RECORD*>(&event), 1, &size) == 0) {
             return false;
         }

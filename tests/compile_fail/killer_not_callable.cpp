@@ -1,4 +1,4 @@
-// expect: a Killer needs operator()(const std::vector<Holder>&) or operator()(const Holder&)
+// expect: a Killer needs std::vector<Eviction> operator()(const std::vector<Holder>&)
 // one sentence, one cause
 #include <retry_on_addr_in_use.hpp>
 

@@ -1,4 +1,4 @@
-// expect: a Killer must return std::vector<Eviction> for all holders, or Fate or void for one
+// expect: or Fate or void operator()(const Holder&)
 // one sentence, one cause
 #include <retry_on_addr_in_use.hpp>
 

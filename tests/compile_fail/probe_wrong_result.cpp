@@ -1,4 +1,4 @@
-// expect: a Probe must return std::vector<Holder>
+// expect: a Probe needs std::vector<Holder> operator()
 // one sentence, one cause
 #include <retry_on_addr_in_use.hpp>
 

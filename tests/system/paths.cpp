@@ -158,28 +158,14 @@ TEST_CASE("a file that is no socket is never touched, and the report says what i
     const std::string path = own.path() + "/socket";
     const Endpoint here = Endpoint::unix_stream(path);
     const Endpoint elsewhere = Endpoint::unix_stream(own.path() + "/elsewhere");
-    std::string kind;
-    SECTION("a regular file") {
-        std::ofstream(path) << "precious";
-        kind = "it is no socket";
-    }
-    SECTION("a directory") {
-        std::filesystem::create_directory(path);
-        kind = "it is a directory";
-    }
-    SECTION("a link to nothing") {
-        std::filesystem::create_symlink("nothing", path);
-        kind = "it is a link";
-    }
+    SECTION("a regular file") { std::ofstream(path) << "precious"; }
+    SECTION("a directory") { std::filesystem::create_directory(path); }
+    SECTION("a link to nothing") { std::filesystem::create_symlink("nothing", path); }
     SECTION("a link to a socket file that nobody has open") {
         leave_stale(elsewhere);
         std::filesystem::create_symlink(elsewhere.path(), path);
-        kind = "it is a link";
     }
-    SECTION("a named pipe") {
-        REQUIRE(mkfifo(path.c_str(), 0600) == 0);
-        kind = "it is no socket";
-    }
+    SECTION("a named pipe") { REQUIRE(mkfifo(path.c_str(), 0600) == 0); }
     const ino_t number = file_number(path);
     const std::size_t files = files_in(own.path());
     const Started started = start_on(here);
@@ -188,7 +174,7 @@ TEST_CASE("a file that is no socket is never touched, and the report says what i
     CHECK(started.fate() == Fate::refused);
     CHECK(started.recovery.obstacle == Obstacle::file_in_the_way);
     CHECK_THAT(describe(started.recovery),
-               has_text("the file at " + path + " was not removed: " + kind + ", and only sockets are removed"));
+               has_text("the file at " + path + " was not removed: it is no socket, and only sockets are removed"));
     CHECK(file_number(path) == number);
     CHECK(files_in(own.path()) == files);
 }
@@ -259,7 +245,7 @@ TEST_CASE("a server that took the place meanwhile keeps its file") {
     leave_stale(here);
     std::error_code error;
     const detail::FileInfo stale = detail::Os::inspect_file(here, error);
-    REQUIRE(stale.kind == detail::FileKind::socket);
+    REQUIRE(stale.is_socket);
     std::filesystem::remove(here.path());
     Helper faster({word("listen", here)});
     const ino_t number = file_number(here.path());

@@ -676,7 +676,7 @@ TEST_CASE("free_address is a round without a server") {
 TEST_CASE("a description says who, what became of them, and what to do") {
     Recovery recovery;
     recovery.endpoint = here;
-    CHECK(describe(recovery) == "127.0.0.1:80 is free.");
+    CHECK(describe(recovery) == "127.0.0.1:80: no process had to be terminated.");
     Eviction eviction;
     eviction.holder = holder_at(here, 7);
     eviction.holder.name = std::string("a\x1b[2J\n\0b\\", 9) + std::string(200, 'x');
@@ -694,7 +694,7 @@ TEST_CASE("a description says who, what became of them, and what to do") {
     recovery.evictions.clear();
     recovery.obstacle = Obstacle::invisible_holder;
     CHECK_THAT(describe(recovery),
-               has_text(detail::replace_placeholder(std::string(detail::Os::traits.look_advice), "PORT", 80)));
+               has_text(detail::replace_placeholder(detail::Os::traits.look_command, "PORT", 80)));
 }
 
 TEST_CASE("policies by lambda, with state, and moved in") {
