@@ -182,9 +182,9 @@ public:
         parts_.port = detail::checked_port(port);
     }
 
-    // `host`: a numeric IPv4 or IPv6 address ("fe80::1%eth0" with a scope, brackets allowed), "localhost" (both
-    // loopback addresses), or "" or "*" (the same as the port alone). Names are not resolved. Throws
-    // std::invalid_argument for anything else (without exceptions: message and std::abort).
+    // `host`: a numeric IPv4 or IPv6 address, with a scope ("fe80::1%eth0") and brackets allowed. "localhost": both
+    // loopback addresses. "" and "*": the same as the port alone. Names are not resolved. Throws std::invalid_argument
+    // for anything else (without exceptions: message and std::abort).
     template <class Port, std::enable_if_t<detail::is_port<Port>, int> = 0>
     Endpoint(std::string_view host, Port port, Transport transport = Transport::tcp) {
         parts_.port = detail::checked_port(port);
@@ -362,12 +362,12 @@ template <class Server> AskProbe(Server&&) -> AskProbe<Server>;
 // invisible; other systems answer function_not_supported. Other errors are those of the system.
 struct SystemProbe {
     [[nodiscard]] std::vector<Holder> operator()(const Endpoint& endpoint, std::error_code& error) const;
-    // True if a listening TCP or an unconnected UDP socket holds the address; for a path, if a live socket is bound to
+    // True if a listening TCP or an unconnected UDP socket holds the address. For a path: if a live socket is bound to
     // it. False if that cannot be seen. Linux: 60 us, however many connections exist. macOS: a walk over all processes.
     [[nodiscard]] bool held(const Endpoint& endpoint) const;
 };
 
-// Runs lsof (POSIX), for systems where the native way is blocked. lsof shows no bound TCP socket that does not listen.
+// Runs lsof (POSIX), for systems where the native way is blocked. It shows no bound TCP socket that does not listen.
 // Errors: no_such_file_or_directory without lsof, timed_out after `timeout`, function_not_supported on Windows and for
 // paths.
 struct LsofProbe {
@@ -376,11 +376,11 @@ struct LsofProbe {
     [[nodiscard]] bool held(const Endpoint& endpoint) const { return SystemProbe().held(endpoint); }
 };
 
-// Terminates all holders, waits up to `grace` until the address is free, kills the processes that still hold it, and
+// Terminates all holders and waits up to `grace` until the address is free. Kills the processes that still hold it and
 // waits up to `kill_wait`. A process that has closed the socket is not killed. A grace of 0 kills at once. Refuses
-// forwarders, service managers, other services and containers, and programs that hold a person's work.
-// POSIX: SIGTERM and SIGCONT, then SIGKILL. Windows: TerminateProcess at once: no dependable way to ask exists there.
-// A killed process frees its memory before its sockets (Linux, do_exit in kernel/exit.c): 4 GiB took 0.3 to 0.8 s.
+// forwarders, service managers, other services and containers, and programs that hold a person's work. POSIX: SIGTERM
+// and SIGCONT, then SIGKILL. Windows: TerminateProcess at once: no dependable way to ask exists there. A killed process
+// frees its memory before its sockets (Linux, do_exit in kernel/exit.c): 4 GiB took 0.3 to 0.8 s.
 struct TerminateThenKill {
     std::chrono::milliseconds grace{2000};
     std::chrono::milliseconds kill_wait{10000};
@@ -419,8 +419,9 @@ private:
     Killer killer_;
 };
 
-// True if the holder runs the same file as this process. Linux: device and inode, or the same path and user before the
-// file was replaced: the usual rebuild. macOS, Windows: the same path and user. False if that cannot be read.
+// True if the holder runs the same file as this process. Linux: the same device and inode, or the same path and user
+// before the file was replaced (the usual rebuild). macOS, Windows: the same path and user. False if that cannot be
+// read.
 struct SameExecutable {
     static constexpr std::string_view refusal = "it does not run our executable";
     [[nodiscard]] bool operator()(const Holder& holder) const;
@@ -651,8 +652,8 @@ struct Os {
     static std::uint64_t now() noexcept;  // one clock read, in a unit of its own; for `started_after`
     static bool started_after(const Holder& holder, std::uint64_t moment) noexcept;
 
-    // Terminate. A Process is pinned: no signal reaches another process that reuses its pid (Linux: pidfd, before 5.3
-    // the start time; macOS: kqueue; Windows: a handle).
+    // Terminate. A Process is pinned: no signal reaches another process that reuses its pid. Linux: pidfd, before 5.3
+    // the start time. macOS: kqueue. Windows: a handle.
     class Process {
     public:
         explicit Process(std::uint32_t pid);
@@ -704,7 +705,7 @@ private:
 
 inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }
 
-// Returns the end of a wait, 24 days at most: what is left of it fits the waiting calls of every system.
+// Returns the end of a wait. It is at most 24 days away, so that the rest fits every waiting call.
 inline Clock::time_point deadline_after(Milliseconds time) {
     return Clock::now() + (std::max)(Milliseconds(0), (std::min)(time, Milliseconds(INT32_MAX)));
 }
@@ -844,7 +845,7 @@ inline bool read_v4(std::string_view text, Address& address) noexcept {
     return true;
 }
 
-// RFC 4291 section 2.2: up to eight groups, one run of zeros as "::", the last two groups perhaps as IPv4.
+// RFC 4291 section 2.2: up to eight groups and one run of zeros as "::". The last two groups may be IPv4.
 inline bool read_v6(std::string_view text, Address& address) noexcept {
     Address result{};
     std::size_t size = 0;
@@ -1019,8 +1020,9 @@ inline bool overlap(const EndpointParts& x, const EndpointParts& y, bool v6) noe
     return a != nullptr && b != nullptr && (*a == any || *b == any || *a == *b);
 }
 
-// True if binding one fails while a socket without SO_REUSEPORT is bound to the other: same port and transport,
-// overlapping addresses, no different interface. The matrix in tests/system/conflicts.cpp compares it with the kernel.
+// True if binding one fails while a socket without SO_REUSEPORT is bound to the other. They have the same port and
+// transport, overlapping addresses, and no different interface. The matrix in tests/system/conflicts.cpp compares it
+// with the kernel.
 inline bool conflicts(const Endpoint& a, const Endpoint& b) noexcept {
     const EndpointParts& x = parts_of(a);
     const EndpointParts& y = parts_of(b);
@@ -1282,7 +1284,7 @@ template <class S, class T>
 inline constexpr bool reports_failure = has_own_rule<S, T> || is_code<T> || std::is_same_v<T, bool> ||
                                         is_signed_number<T> || detected<HasValue, T> || detected<ComparesWithNull, T>;
 
-// Classifies a native number, or one of a category without std::errc: standalone Asio before 1.38 ("asio.system",
+// Classifies a native number, or one of a category without std::errc. Standalone Asio before 1.38 ("asio.system",
 // asio/impl/error_code.ipp) and libstdc++ on Windows do not map their codes.
 inline Failure classify(int value, std::string_view category) noexcept {
     const bool is_native = category == "system" || category == "asio.system";
@@ -1293,7 +1295,7 @@ inline Failure classify(int value, std::string_view category) noexcept {
     return is_native && value == Os::traits.denied ? Failure::denied : Failure::other;
 }
 
-// Returns the text of a code; an empty one if that throws: the user's own result or exception is what counts.
+// Returns the text of a code, or an empty one if that throws. The user's own result or exception must survive.
 template <class T> std::string message_of(const T& code) noexcept {
     ADDR_IN_USE_TRY { return code.message(); }
     ADDR_IN_USE_CATCH_ALL {}
@@ -1512,7 +1514,7 @@ inline void decide_unknown_v6_only(const Endpoint& wanted, std::vector<Socket>& 
 }
 
 // Keeps the rows that explain why `wanted` cannot be bound. Where a socket holds the address, connections explain
-// nothing; if `wanted` stands for several addresses, those on an address that no holder overlaps are kept.
+// nothing. If `wanted` stands for several addresses, connections on an address that no holder overlaps are kept.
 inline void select_conflicting(const Endpoint& wanted, std::vector<Socket>& rows) {
     remove_if(rows, [&](const Socket& row) { return !conflicts(wanted, row.local); });
     decide_unknown_v6_only(wanted, rows);
@@ -1636,8 +1638,8 @@ inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket
     return error ? std::vector<Holder>() : holders;
 }
 
-// Returns what is at the path of a Unix domain socket that no process seems to have open: it prevents a bind. A refused
-// connect is no proof: a socket that is bound and does not listen yet refuses too.
+// Returns the file at the path of a Unix domain socket that no process seems to have open. It prevents a bind. A
+// refused connect is no proof: a socket that is bound and does not listen yet refuses too.
 inline std::vector<Holder> holder_of_file(const Endpoint& path, std::error_code& error) {
     const FileInfo file = Os::inspect_file(path, error);
     const std::error_code answer =
@@ -1906,7 +1908,7 @@ inline std::string reason_not_to_terminate(const Holder& holder, const ProcessIn
         }
         if (!Os::is_privileged()) { return "its socket was created by root; its real owner is not visible"; }
     }
-    // It is not known which of several addresses the server binds: the holders are meant if all have the same sockets.
+    // Which of several addresses the server binds is unknown. The holders are meant if all have the same sockets.
     if (facts.other_sockets != nullptr && stands_for_several(wanted)) { return ambiguous_address(holder, facts); }
     // SO_REUSEPORT, for mDNS.
     if (is_udp_port(wanted) && facts.has_other_program) { return "several programs share the address on purpose"; }
@@ -2013,8 +2015,8 @@ public:
     // closed the socket get `released`.
     void wait(Milliseconds time, Fate exited, Fate released) {
         const Clock::time_point deadline = deadline_after(time);
-        // No system reports that a running process closed a socket: it is asked for, less and less often, and only
-        // where is_held() can answer (it does not see a bound TCP socket that does not listen).
+        // No system reports that a running process closed a socket. So it is asked for, less and less often. is_held()
+        // does not see a bound TCP socket that does not listen: there the exit is waited for.
         Milliseconds step(1);
         for (bool ask_held = true;; step = (std::min)(step * 2, Milliseconds(32))) {
             const Holder* last = nullptr; // most holders have the same sockets: these are asked for once
@@ -2365,8 +2367,8 @@ public:
         }
     }
 
-    // Reports what still holds the address, if the probe finds it, or a test bind tells that an invisible process does.
-    // Returns why the test bind was not possible.
+    // Reports what still holds the address: what the probe finds, or an invisible process if a test bind fails. Returns
+    // why the test bind was not possible.
     std::error_code find_obstacle() {
         const std::vector<Holder> holders = probe();
         std::error_code answer;
@@ -2540,7 +2542,8 @@ private:
     }
 
     // Finds a stale file that is still there after `settling_time`. A server of another network namespace is not
-    // visible between bind() and listen(), and its socket refuses a connect meanwhile.
+    // visible between bind() and listen(), and its socket refuses a connect meanwhile. Asks the system, not the user's
+    // probe: a file is removed on its word.
     bool is_stale(std::error_code& error, Holder& file) {
         for (const bool again : {false, true}) {
             if (again) { Os::pause(settling_time); }
@@ -3111,7 +3114,8 @@ inline std::error_code Os::connect_to(const Endpoint& path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     const char* const text = parts_of(path).path;
-    std::memcpy(address.sun_path, text, (std::min)(sizeof address.sun_path - 1, std::strlen(text)));
+    if (std::strlen(text) >= sizeof address.sun_path) { return std::make_error_code(std::errc::filename_too_long); }
+    std::memcpy(address.sun_path, text, std::strlen(text));
     const Handle socket = open_socket(AF_UNIX, path.transport() == Transport::udp ? SOCK_DGRAM : SOCK_STREAM);
     const bool good = socket && ::connect(socket.descriptor(), reinterpret_cast<const sockaddr*>(&address),
                                           static_cast<socklen_t>(sizeof address)) == 0;
@@ -3169,7 +3173,7 @@ inline Socket make_linux_row(bool v6, const Address& address, std::uint32_t stat
     return row;
 }
 
-// A table of /proc/net (tcp, tcp6, udp, udp6; man 5 proc_pid_net), the second source where NETLINK_SOCK_DIAG is
+// A table of /proc/net (tcp, tcp6, udp, udp6; man 5 proc_pid_net). It is the second source where NETLINK_SOCK_DIAG is
 // missing: a seccomp filter, WSL 1, gVisor. It shows neither bound TCP sockets that do not listen nor IPV6_V6ONLY.
 // Appends the rows of the port whose state is in `states`, bits as in a dump. False if the text is no such table.
 inline bool read_proc_net(std::string_view text, const Endpoint& wanted, std::uint32_t states,
@@ -3272,8 +3276,8 @@ inline Numbers status_numbers(std::string_view text, std::string_view key) {
     return numbers;
 }
 
-// Returns the system service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it; an empty
-// text for a process of a person's session.
+// Returns the system service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it. Returns an
+// empty text for a process of a person's session.
 inline std::string read_cgroup(std::string_view text) {
     while (!text.empty()) {
         std::string_view line = take_line(text);
@@ -3300,8 +3304,8 @@ inline std::string read_cgroup(std::string_view text) {
 }
 
 // Of the sockets with a name, keeps those bound to this file. It is known by its number: the name may be another file's
-// now. Where a file system shows another device than it has inside (btrfs, overlayfs), or where the number has more
-// than the 32 bits that are shown, a socket may be the one or not: it is kept without its owner.
+// now. A file system may show another device than it has inside (btrfs, overlayfs). The number may have more than the
+// 32 bits that are shown. Then a socket may be the one or not, and is kept without its owner.
 inline void select_same_file(const Endpoint& wanted, std::uint32_t device, std::uint64_t number,
                              std::vector<Socket>& rows) {
     remove_if(rows, [&](const Socket& row) {
@@ -3446,7 +3450,7 @@ inline bool maps_all_users(std::error_code& error) {
     return map.count == 3 && map.first[2] == UINT32_MAX;
 }
 
-// Reads the file, the path and the arguments of a program from the directory of a process or of a thread.
+// Reads what a process runs, from its directory or from that of a thread.
 inline void inspect_program(int directory, ProcessInfo& info) {
     Holder& holder = info.holder;
     struct ::stat file {};
@@ -3560,8 +3564,8 @@ inline Socket read_inet_row(const inet_diag_msg& message, std::string_view attri
                           message.id.idiag_if, !v6_only.empty() && v6_only[0] != '\0');
 }
 
-// A row of a dump of Unix domain sockets. The name is as it was bound: an abstract one with a zero in front, a path
-// with one behind it.
+// A row of a dump of Unix domain sockets. The name is as it was bound. An abstract one has a zero in front, a path one
+// behind it.
 inline Socket read_unix_row(const unix_diag_msg& message, std::string_view attributes) {
     constexpr int attribute_user = 7; // UNIX_DIAG_UID, since Linux 5.3
     const std::string_view file = find_attribute(attributes, UNIX_DIAG_VFS);
@@ -3588,8 +3592,8 @@ inline Socket read_unix_row(const unix_diag_msg& message, std::string_view attri
     return row;
 }
 
-// Reads a reply to a dump (man 7 netlink, man 7 sock_diag): appends the rows of the port and transport of `wanted`, or,
-// if that is a path, all rows with a name. True if more is to come. A dump that fails says so inside NLMSG_DONE, not by
+// Reads a reply to a dump (man 7 netlink, man 7 sock_diag). Appends the rows of the port and transport of `wanted`; if
+// that is a path, all rows with a name. True if more is to come. A dump that fails says so inside NLMSG_DONE, not by
 // NLMSG_ERROR (netlink_dump_done in net/netlink/af_netlink.c).
 inline bool read_dump(std::string_view bytes, const Endpoint& wanted, std::vector<Socket>& rows,
                       std::error_code& error) {
@@ -3733,8 +3737,8 @@ template <class Visit> int for_each_socket(const Handle& directory, Visit visit)
 }
 
 // Calls visit(inode) for the sockets of a process, or of all its threads: `directory` is its "fd" or its "task". A
-// thread may have a descriptor table of its own (CLONE_FILES, man 2 clone), and after the exit of the first thread only
-// the others show theirs.
+// thread may have a descriptor table of its own (CLONE_FILES, man 2 clone). After the exit of the first thread only the
+// others show theirs.
 template <class Visit> int for_each_socket_of(const Handle& directory, bool threads, Visit visit) {
     if (!threads) { return for_each_socket(directory, visit); }
     int failure = 0;
@@ -3971,7 +3975,7 @@ inline std::string_view bound_path(const socket_info& info) noexcept {
     return info.soi_kind == SOCKINFO_UN ? path.substr(0, path.find('\0')) : std::string_view();
 }
 
-// Reads one socket of a process. Whether a path still leads to the socket that had its name is unknown: a socket with
+// Reads one socket of a process. A path may lead to another socket than the one that had its name. So a socket with
 // that base name is a row without an owner.
 inline bool read_row(const socket_info& info, std::uint32_t pid, const Endpoint& wanted, Socket& row) {
     if (!is_path(wanted)) {
@@ -4123,7 +4127,7 @@ inline PortRange Os::ephemeral_ports() {
     return range;
 }
 
-// A kqueue that reports the exit of exactly this process; the event stays in it, so that poll() always sees it.
+// Opens a kqueue that reports the exit of exactly this process. The event stays in it, so that poll() always sees it.
 inline void Os::Process::pin() {
     handle_ = Handle(::kqueue());
     struct kevent exit {};
@@ -4197,7 +4201,7 @@ inline bool move_back(const char*, const char*) noexcept { return false; }
 
 namespace detail {
 
-// A table of GetExtendedTcpTable or GetExtendedUdpTable: a count, then rows of 32-bit fields, with addresses and ports
+// A table of GetExtendedTcpTable or GetExtendedUdpTable: a count, then rows of 32-bit fields. Addresses and ports are
 // in network order, a port in the low half of its field. A dual-stack socket has a row in each family, so the row of a
 // "::" stands for IPv6 alone.
 inline void read_ip_table(const unsigned char* bytes, std::size_t size, const Endpoint& wanted, bool v6,
@@ -4323,8 +4327,8 @@ inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexce
     return holder.start_time > moment;
 }
 
-// Returns a function of one of the system's own libraries by name: nothing to link, and no library of that name from
-// another folder.
+// Returns a function of one of the system's own libraries by name. Nothing is linked, and no library of that name in
+// another folder is taken.
 template <class Result, class... Arguments>
 auto load(const char* library, const char* name) noexcept -> Result(__stdcall*)(Arguments...) {
     constexpr unsigned long search_system32 = 0x800; // LOAD_LIBRARY_SEARCH_SYSTEM32
@@ -4593,8 +4597,8 @@ inline std::error_code Os::test_bind(const Endpoint& endpoint) {
     }
 }
 
-// An open process keeps its pid, so that the second handle in signal() is of the same one ("Process Handles and
-// Identifiers").
+// An open process keeps its pid ("Process Handles and Identifiers"). So the second handle in signal() is of the same
+// one.
 inline Os::Process::Process(std::uint32_t pid) : id_{pid} {
     constexpr unsigned long synchronize = 0x100000;
     constexpr unsigned long no_such_process = 87; // ERROR_INVALID_PARAMETER, of OpenProcess for a free pid
