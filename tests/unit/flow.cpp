@@ -693,8 +693,7 @@ TEST_CASE("a description says who, what became of them, and what to do") {
     }
     recovery.evictions.clear();
     recovery.obstacle = Obstacle::invisible_holder;
-    CHECK_THAT(describe(recovery),
-               has_text(detail::replace_placeholder(detail::Os::traits.look_command, "PORT", 80)));
+    CHECK_THAT(describe(recovery), has_text(detail::replace_placeholder(detail::Os::traits.look_command, "PORT", 80)));
 }
 
 TEST_CASE("policies by lambda, with state, and moved in") {
