@@ -41,101 +41,103 @@
 //   17  other POSIX systems: find by lsof and report
 //   18  Windows
 
+#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
+#    error "retry_on_addr_in_use.hpp needs C++17: compile with -std=c++17 (or /std:c++17) or newer."
+#    define RETRY_ON_ADDR_IN_USE_HPP_0_2_0 // no second error from the rest
+#endif
+
 #ifndef RETRY_ON_ADDR_IN_USE_HPP_0_2_0
-#define RETRY_ON_ADDR_IN_USE_HPP_0_2_0
+#    define RETRY_ON_ADDR_IN_USE_HPP_0_2_0
 
 // 1  configuration and version ////////////////////////////////////////////////////////////////////////////////////////
 
-#ifdef ADDR_IN_USE_VERSION_MAJOR
-#    error "retry_on_addr_in_use.hpp: another version of this header was included before. Use one everywhere."
-#endif
-#define ADDR_IN_USE_VERSION_MAJOR 0 // incompatible changes, once it is 1
-#define ADDR_IN_USE_VERSION_MINOR 2 // new features; incompatible changes while the major version is 0
-#define ADDR_IN_USE_VERSION_PATCH 0 // corrections
-
-#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
-#    error "retry_on_addr_in_use.hpp needs C++17: compile with -std=c++17 (or /std:c++17) or newer."
-#endif
+#    ifdef ADDR_IN_USE_VERSION_MAJOR
+#        error "retry_on_addr_in_use.hpp: another version of this header was included before. Use one everywhere."
+#    endif
+#    define ADDR_IN_USE_VERSION_MAJOR 0 // incompatible changes, once it is 1
+#    define ADDR_IN_USE_VERSION_MINOR 2 // new features; incompatible changes while the major version is 0
+#    define ADDR_IN_USE_VERSION_PATCH 0 // corrections
 
 // Builds with and without exceptions use different inline namespaces, so that both can be linked into one program.
-#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
-#    define ADDR_IN_USE_HAS_EXCEPTIONS() 1
-#    define ADDR_IN_USE_NAMESPACE v0_2_0
-#    define ADDR_IN_USE_TRY try
-#    define ADDR_IN_USE_CATCH_ALL catch (...)
-#    define ADDR_IN_USE_RETHROW throw
-#else
-#    define ADDR_IN_USE_HAS_EXCEPTIONS() 0
-#    define ADDR_IN_USE_NAMESPACE v0_2_0_noexcept
-#    define ADDR_IN_USE_TRY if (true)
-#    define ADDR_IN_USE_CATCH_ALL else
-#    define ADDR_IN_USE_RETHROW static_cast<void>(0)
-#endif
+#    if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#        define ADDR_IN_USE_HAS_EXCEPTIONS() 1
+#        define ADDR_IN_USE_NAMESPACE v0_2_0
+#        define ADDR_IN_USE_TRY try
+#        define ADDR_IN_USE_CATCH_ALL catch (...)
+#        define ADDR_IN_USE_RETHROW throw
+#    else
+#        define ADDR_IN_USE_HAS_EXCEPTIONS() 0
+#        define ADDR_IN_USE_NAMESPACE v0_2_0_noexcept
+#        define ADDR_IN_USE_TRY if (true)
+#        define ADDR_IN_USE_CATCH_ALL else
+#        define ADDR_IN_USE_RETHROW static_cast<void>(0)
+#    endif
 
-#if defined(_MSC_VER) // the linker rejects a program whose parts were compiled with different versions
-#    pragma detect_mismatch("retry_on_addr_in_use.hpp", "0.2.0")
-#endif
+#    if defined(_MSC_VER) // the linker rejects a program whose parts were compiled with different versions
+#        pragma detect_mismatch("retry_on_addr_in_use.hpp", "0.2.0")
+#    endif
 
-#if defined(__unix__) || defined(__APPLE__)
-#    define ADDR_IN_USE_OS_POSIX() 1
-#else
-#    define ADDR_IN_USE_OS_POSIX() 0
-#endif
+#    if defined(__unix__) || defined(__APPLE__)
+#        define ADDR_IN_USE_OS_POSIX() 1
+#    else
+#        define ADDR_IN_USE_OS_POSIX() 0
+#    endif
 
 // 2  includes /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-#include <algorithm>        // for std::sort, std::lower_bound, std::min, std::max
-#include <cerrno>           // for errno, EADDRINUSE
-#include <chrono>           // for grace periods and deadlines
-#include <cstddef>          // for std::size_t, offsetof
-#include <cstdint>          // for fixed widths
-#include <cstdio>           // for the message before std::abort
-#include <cstdlib>          // for std::abort
-#include <cstring>          // for std::memcpy, std::memcmp
-#include <exception>        // for std::nested_exception
-#include <initializer_list> // for loops over a few values
-#include <iterator>         // for std::size
-#include <optional>         // for Endpoint::parse
-#include <ratio>            // for the unit of Windows' clock
-#include <stdexcept>        // for std::invalid_argument
-#include <string>           // for the facts of a holder
-#include <string_view>      // for text that is only read
-#include <system_error>     // for std::error_code
-#include <type_traits>      // for what a server and a policy can do
-#include <utility>          // for std::move, std::in_place
-#include <vector>           // for the holders
+#    include <algorithm>        // for std::sort, std::lower_bound, std::min, std::max
+#    include <cerrno>           // for errno, EADDRINUSE
+#    include <chrono>           // for grace periods and deadlines
+#    include <cstddef>          // for std::size_t, offsetof
+#    include <cstdint>          // for fixed widths
+#    include <cstdio>           // for the message before std::abort
+#    include <cstdlib>          // for std::abort
+#    include <cstring>          // for std::memcpy, std::memcmp
+#    include <exception>        // for std::nested_exception
+#    include <initializer_list> // for loops over a few values
+#    include <iterator>         // for std::size
+#    include <optional>         // for Endpoint::parse
+#    include <ratio>            // for the unit of Windows' clock
+#    include <stdexcept>        // for std::invalid_argument
+#    include <string>           // for the facts of a holder
+#    include <string_view>      // for text that is only read
+#    include <system_error>     // for std::error_code
+#    include <type_traits>      // for what a server and a policy can do
+#    include <utility>          // for std::move, std::in_place
+#    include <vector>           // for the holders
 
-#if ADDR_IN_USE_OS_POSIX()
-#    include <fcntl.h>
-#    include <netinet/in.h>
-#    include <poll.h>
-#    include <signal.h>
-#    include <spawn.h>
-#    include <sys/socket.h>
-#    include <sys/stat.h>
-#    include <sys/un.h>
-#    include <sys/wait.h>
-#    include <termios.h>
-#    include <time.h>
-#    include <unistd.h>
-#endif
-#if defined(__linux__)
-#    include <linux/inet_diag.h>
-#    include <linux/netlink.h>
-#    include <linux/sock_diag.h>
-#    include <linux/unix_diag.h>
-#    include <sys/syscall.h>
-#    include <sys/vfs.h>
-#elif ADDR_IN_USE_OS_POSIX()
-#    include <net/if.h>
-#endif
-#if defined(__APPLE__)
-#    include <libproc.h>
-#    include <sys/event.h>
-#    include <sys/mount.h>
-#    include <sys/param.h>
-#    include <sys/sysctl.h>
-#endif
+#    if ADDR_IN_USE_OS_POSIX()
+#        include <fcntl.h>
+#        include <netinet/in.h>
+#        include <poll.h>
+#        include <pthread.h>
+#        include <signal.h>
+#        include <spawn.h>
+#        include <sys/socket.h>
+#        include <sys/stat.h>
+#        include <sys/un.h>
+#        include <sys/wait.h>
+#        include <time.h>
+#        include <unistd.h>
+#    endif
+#    if defined(__linux__)
+#        include <linux/inet_diag.h>
+#        include <linux/netlink.h>
+#        include <linux/sock_diag.h>
+#        include <linux/unix_diag.h>
+#        include <sys/syscall.h>
+#        include <sys/vfs.h>
+#    elif ADDR_IN_USE_OS_POSIX()
+#        include <net/if.h>
+#        include <termios.h>
+#    endif
+#    if defined(__APPLE__)
+#        include <libproc.h>
+#        include <sys/event.h>
+#        include <sys/mount.h>
+#        include <sys/param.h>
+#        include <sys/sysctl.h>
+#    endif
 
 namespace addr_in_use {
 inline namespace ADDR_IN_USE_NAMESPACE {
@@ -412,6 +414,7 @@ public:
     static constexpr bool ends_nobody = detail::ends_nobody<Killer>;
     explicit OnlyIf(Predicate predicate = Predicate(), Killer killer = Killer())
         : predicate_(std::move(predicate)), killer_(std::move(killer)) {}
+    [[nodiscard]] const Killer& killer() const noexcept { return killer_; }
     [[nodiscard]] std::vector<Eviction> operator()(const std::vector<Holder>& holders);
 
 private:
@@ -559,16 +562,15 @@ struct FileId {
 struct ProcessInfo {
     Holder holder; // pid, start_time, name, executable, command_line, user
     std::uint32_t parent = 0;
-    std::uint32_t group = 0;
     std::uint32_t session = 0;
     std::string users[3];              // real, effective, saved; empty: unknown
     bool has_unmapped_user = false;    // Linux: a user that this namespace does not map (man 7 user_namespaces)
-    FileId executable_file;            // Linux
+    FileId executable_file;            // Linux; unknown of this process under an emulator
     std::string service;               // Linux: path of control groups; Windows: "services.exe/" and the program
     bool has_terminal = false;         // a controlling terminal; Windows does not tell: true
     bool in_foreign_namespace = false; // Linux: a pid namespace that is not ours
     bool is_critical = false;          // Windows: the system stops without it
-    bool is_exiting = false;           // Linux: all of its threads
+    bool is_exiting = false;           // all of its threads; Windows does not tell
     bool is_dumping_core = false;      // Linux
     bool is_stopped = false;
     bool is_dead = false;  // it does not exist, or is a zombie without threads
@@ -599,6 +601,9 @@ struct FileInfo {
     bool is_remote = false; // on a network file system: the socket may be another machine's
     std::string user;
     std::uint64_t identity[6] = {}; // device, number, mode, owner, time of the last modification
+    friend bool operator==(const FileInfo& a, const FileInfo& b) noexcept {
+        return a.exists && std::memcmp(a.identity, b.identity, sizeof a.identity) == 0;
+    }
 };
 
 struct PortRange { // both included
@@ -646,10 +651,11 @@ struct Os {
     // Each argument with a zero behind it; Windows: one text.
     static std::string arguments(std::uint32_t pid, std::error_code& error);
     static std::vector<std::uint32_t> children(std::uint32_t pid, std::error_code& error);
+    static std::vector<std::uint32_t> list_processes(std::error_code& error);
     static std::uint32_t debugger(std::error_code& error); // of this process; 0: none, or among its ancestors
     static std::uint32_t current_pid() noexcept;
-    static bool is_privileged() noexcept; // sees the sockets and processes of every user
-    static std::uint64_t now() noexcept;  // one clock read, in a unit of its own; for `started_after`
+    static bool is_privileged(); // sees the descriptors of every user. Linux: CAP_SYS_PTRACE, and all users are mapped
+    static std::uint64_t now() noexcept; // one clock read, in a unit of its own; for `started_after`
     static bool started_after(const Holder& holder, std::uint64_t moment) noexcept;
 
     // Terminate. A Process is pinned: no signal reaches another process that reuses its pid. Linux: pidfd, before 5.3
@@ -685,6 +691,7 @@ struct Os {
     // Environment.
     static int last_error() noexcept; // errno, or the thread's last error on Windows
     static void set_last_error(int value) noexcept;
+    static bool allow_cancellation(bool on) noexcept;                     // of this thread; returns the value before
     static void pause(Milliseconds time) noexcept;                        // a signal does not shorten it
     static std::uint32_t interface_index(std::string_view name) noexcept; // 0: none. Windows: numbers only
     static bool ask_on_terminal(const std::string& question, Milliseconds timeout);
@@ -701,6 +708,19 @@ public:
 
 private:
     int value_;
+};
+
+// Holds back the cancellation of this thread: it would unwind through a noexcept function (man 7 pthreads).
+class WithoutCancellation {
+public:
+    WithoutCancellation() noexcept : before_(Os::allow_cancellation(false)) {}
+    ~WithoutCancellation() { Os::allow_cancellation(before_); }
+    WithoutCancellation(const WithoutCancellation&) = delete;
+    WithoutCancellation& operator=(const WithoutCancellation&) = delete;
+
+private:
+    KeepLastError keep_;
+    bool before_;
 };
 
 inline std::error_code system_error(int number) noexcept { return {number, std::system_category()}; }
@@ -723,6 +743,8 @@ inline std::chrono::microseconds time_since(Clock::time_point begin) {
 inline constexpr Milliseconds release_timeout{2000};
 // How long a client may stay between bind() and connect(), and a server between bind() and listen().
 inline constexpr Milliseconds settling_time{50};
+// How long a process may take that is exiting already or writes a core dump.
+inline constexpr Milliseconds departing_timeout{10000};
 // How often a process is looked at whose exit is no event.
 inline constexpr Milliseconds polling_interval{10};
 // The bytes of a holder's command line that are kept.
@@ -735,12 +757,12 @@ inline constexpr std::size_t max_command_line = 4096;
 namespace detail {
 
 [[noreturn]] inline void reject(const std::string& text) {
-#if ADDR_IN_USE_HAS_EXCEPTIONS()
+#    if ADDR_IN_USE_HAS_EXCEPTIONS()
     throw std::invalid_argument("retry_on_addr_in_use: " + text);
-#else
+#    else
     std::fprintf(stderr, "retry_on_addr_in_use: %s\n", text.c_str());
     std::abort();
-#endif
+#    endif
 }
 
 [[noreturn]] inline void reject_host(std::string_view host) {
@@ -816,6 +838,18 @@ inline std::string replace_placeholder(std::string text, std::string_view name, 
         text.replace(at, name.size(), std::to_string(number));
     }
     return text;
+}
+
+// True for the same text in any case of its ASCII letters.
+inline bool same_letters(std::string_view a, std::string_view b) noexcept {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; };
+    bool is_same = a.size() == b.size();
+    for (std::size_t i = 0; is_same && i < a.size(); ++i) { is_same = lower(a[i]) == lower(b[i]); }
+    return is_same;
+}
+
+inline bool starts_with(std::string_view text, std::string_view start) noexcept {
+    return text.substr(0, start.size()) == start;
 }
 
 inline std::string_view base_name(std::string_view path) noexcept {
@@ -909,13 +943,6 @@ inline std::string write_address(const Address& address, bool mapped_as_v6) {
     return text;
 }
 
-inline bool is_localhost(std::string_view host) noexcept {
-    constexpr std::string_view name = "localhost";
-    bool is_same = host.size() == name.size();
-    for (std::size_t i = 0; is_same && i < name.size(); ++i) { is_same = (host[i] | ' ') == name[i]; } // in any case
-    return is_same;
-}
-
 inline bool read_host(std::string_view host, EndpointParts& parts) noexcept {
     const bool has_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
     if (has_brackets) { host = host.substr(1, host.size() - 2); }
@@ -925,7 +952,7 @@ inline bool read_host(std::string_view host, EndpointParts& parts) noexcept {
     if (has_scope) { parts.scope = Os::interface_index(host.substr(percent + 1)); }
     if (!has_brackets && (host.empty() || host == "*")) {
         parts.kind = HostKind::every;
-    } else if (!has_brackets && is_localhost(host)) {
+    } else if (!has_brackets && same_letters(host, "localhost")) {
         parts.kind = HostKind::localhost;
     } else if (!has_brackets && !has_scope && read_v4(address, parts.address)) {
         parts.kind = HostKind::v4;
@@ -1257,6 +1284,7 @@ namespace detail {
 enum class Failure : std::uint8_t {
     none,
     other,     // not the address
+    unknown,   // no reason is given
     ask_probe, // "address in use" if the probe finds another process on the address
     denied,    // the same; if the probe finds no process, the system reserves the port
     in_use,
@@ -1321,9 +1349,10 @@ template <class T> Failure classify_code(const T& code, std::string& text) {
 
 // Classifies a failure without a reason; `error`: what the call left in errno.
 template <class S> Failure classify_silent(int error, std::string& text) {
-    const Failure failure = error == 0 ? Failure::other : detail::classify(error, "system");
+    const Failure failure = error == 0 ? Failure::unknown : detail::classify(error, "system");
+    const bool is_decided = failure == Failure::in_use || failure == Failure::denied;
     if (error != 0) { text = message_of(system_error(error)); }
-    return failure == Failure::other && ask_probe<S> ? Failure::ask_probe : failure;
+    return !is_decided && ask_probe<S> ? Failure::ask_probe : failure;
 }
 
 template <class S, class T> Failure classify_value(const T& value, int error, std::string& text) {
@@ -1358,7 +1387,7 @@ template <class S, class T> Failure classify_value(const T& value, int error, st
     return failed ? detail::classify_silent<S>(error, text) : Failure::none;
 }
 
-#if ADDR_IN_USE_HAS_EXCEPTIONS()
+#    if ADDR_IN_USE_HAS_EXCEPTIONS()
 inline bool says_in_use(std::string_view text) {
     return text.find("ddress already in use") != std::string_view::npos ||
            text.find(std::generic_category().message(EADDRINUSE)) != std::string_view::npos ||
@@ -1398,11 +1427,11 @@ template <class S> Failure classify_exception(std::string& text) noexcept try {
     }
     if (has_other_code) { return Failure::other; }
     if (is_denied) { return Failure::denied; }
-    return has_text || ask_probe<S> ? Failure::ask_probe : Failure::other;
+    return has_text || ask_probe<S> ? Failure::ask_probe : Failure::unknown;
 } catch (...) { return Failure::other; }
-#else
-template <class S> Failure classify_exception(std::string&) { return Failure::other; }
-#endif
+#    else
+template <class S> Failure classify_exception(std::string&) { return Failure::unknown; }
+#    endif
 
 } // namespace detail
 
@@ -1689,17 +1718,47 @@ inline std::vector<std::uint32_t> list_ancestors(std::uint32_t pid, std::error_c
     return ancestors;
 }
 
+inline bool contains(const std::vector<std::uint32_t>& pids, std::uint32_t pid) {
+    return any_of(pids, [&](std::uint32_t other) { return other == pid; });
+}
+
+// True if `program` is one of `names`, which are separated by commas, in any case. A trailing '*' stands for any
+// ending; a name that the kernel cut to 15 bytes (TASK_COMM_LEN, man 5 proc) is compared by those.
+inline bool is_one_of(std::string_view program, std::string_view names, bool is_cut = false) noexcept {
+    while (!names.empty() && !program.empty()) {
+        std::string_view name = names.substr(0, names.find(','));
+        names.remove_prefix((std::min)(names.size(), name.size() + 1));
+        const bool is_prefix = name.back() == '*';
+        if (is_prefix) { name.remove_suffix(1); }
+        if (is_cut) { name = name.substr(0, 15); }
+        if (same_letters(is_prefix ? program.substr(0, name.size()) : program, name)) { return true; }
+    }
+    return false;
+}
+
+inline constexpr std::string_view shells =
+    "ash,bash,cmd.exe,csh,dash,fish,ksh*,mksh,powershell.exe,pwsh,pwsh.exe,sh,tcsh,zsh";
+// They run tests or commands of a build side by side. Watchers and harnesses that restart a server are not among them.
+inline constexpr std::string_view runners = "bazel,ctest,gmake,make,meson,ninja,samu";
+
+// Returns the nearest ancestor that is no shell, if it is a runner; else a process without a pid.
+inline Holder runner_above(const std::vector<std::uint32_t>& ancestors) {
+    for (const std::uint32_t pid : ancestors) {
+        Holder program = Os::inspect(pid).holder;
+        if (is_one_of(program.name, runners)) { return program; }
+        if (!is_one_of(program.name, shells)) { break; }
+    }
+    return {};
+}
+
 // What concerns this process, asked once for a recovery.
 struct Ourselves {
     ProcessInfo info = Os::inspect(Os::current_pid());
     std::error_code error = info.error;
     std::vector<std::uint32_t> ancestors = list_ancestors(Os::current_pid(), error); // the nearest first
     std::uint32_t debugger = Os::debugger(error);
+    Holder runner = runner_above(ancestors);
 };
-
-inline bool contains(const std::vector<std::uint32_t>& pids, std::uint32_t pid) {
-    return any_of(pids, [&](std::uint32_t other) { return other == pid; });
-}
 
 inline bool same_user(const ProcessInfo& process, const ProcessInfo& ours) {
     const std::string& user = ours.holder.user;
@@ -1707,17 +1766,22 @@ inline bool same_user(const ProcessInfo& process, const ProcessInfo& ours) {
            !any_of(process.users, [&](const std::string& other) { return other != user; });
 }
 
-inline constexpr std::string_view deleted_mark = " (deleted)"; // Linux, man 5 proc_pid_exe
+// Returns the path of an executable as it was before its file was replaced (Linux, man 5 proc_pid_exe).
+inline std::string_view without_deleted_mark(std::string_view path) noexcept {
+    constexpr std::string_view mark = " (deleted)";
+    return ends_with(path, mark) ? path.substr(0, path.size() - mark.size()) : path;
+}
 
-// Systems without a number for the file compare the path and the user.
+// Where the files cannot be compared, or one of them was replaced, the path and the user decide. A dynamic loader that
+// was started with a program as its argument tells nothing of the program.
 inline bool same_executable(const ProcessInfo& process, const ProcessInfo& ours) {
+    const std::string_view theirs = process.holder.executable;
+    const std::string_view path = ours.holder.executable;
+    const bool has_mark = theirs != without_deleted_mark(theirs) || path != without_deleted_mark(path);
+    if (is_one_of(base_name(path), "ld-linux*,ld-musl*")) { return false; }
     if (process.executable_file == ours.executable_file) { return true; }
-    const std::string& theirs = process.holder.executable;
-    const std::string& path = ours.holder.executable;
-    const bool has_numbers = Os::traits.has_file_ids;
-    if (has_numbers && ours.executable_file.number == 0) { return false; } // not readable
-    return !path.empty() && theirs == (has_numbers ? path + std::string(deleted_mark) : path) &&
-           same_user(process, ours);
+    return (Os::traits.has_file_ids ? has_mark && ours.executable_file.number != 0 : !path.empty()) &&
+           without_deleted_mark(theirs) == without_deleted_mark(path) && same_user(process, ours);
 }
 
 // Returns how a line names a holder.
@@ -1740,6 +1804,7 @@ struct RuleFacts {
     Ourselves us;
     const Holder* other_sockets = nullptr; // the first holder whose sockets differ from those of the front one
     bool has_other_program = false;        // a second process, not surely of the same executable
+    bool is_shared = false;                // by several sockets
 
     RuleFacts(const Endpoint& the_wanted, const std::vector<Holder>& the_holders, std::uint64_t the_begin)
         : wanted(the_wanted), holders(the_holders), begin(the_begin) {
@@ -1752,6 +1817,11 @@ struct RuleFacts {
                 has_other_program ||
                 (holder.pid != front.pid && (holder.executable.empty() || holder.executable != front.executable));
         }
+        if (!is_udp_port(wanted) || !has_other_program) { return; }
+        std::error_code error;
+        std::vector<Socket> rows = Os::list_sockets(wanted, Which::listening, error);
+        select_conflicting(wanted, rows);
+        is_shared = error || any_of(rows, [&](const Socket& row) { return !same_socket(row, rows.front()); });
     }
 };
 
@@ -1776,9 +1846,17 @@ inline bool is_sibling_worker(const ProcessInfo& process, const Ourselves& us) {
     return parent != 0 && process.parent == parent && same_executable(Os::inspect(parent), us.info);
 }
 
-inline bool is_our_descendant(std::uint32_t pid) {
+// True if this process or another holder started the process, as a server does that forks a worker for each request.
+inline bool is_child_of_known(std::uint32_t pid, const RuleFacts& facts) {
     std::error_code error;
-    return contains(list_ancestors(pid, error), Os::current_pid());
+    const std::vector<std::uint32_t> ancestors = list_ancestors(pid, error);
+    return contains(ancestors, Os::current_pid()) ||
+           any_of(facts.holders, [&](const Holder& holder) { return contains(ancestors, holder.pid); });
+}
+
+inline bool is_beside_us(std::uint32_t pid, const Ourselves& us) {
+    std::error_code error;
+    return us.runner.pid != 0 && runner_above(list_ancestors(pid, error)).pid == us.runner.pid;
 }
 
 inline std::string ambiguous_address(const Holder& holder, const RuleFacts& facts) {
@@ -1795,77 +1873,109 @@ inline bool is_ephemeral(std::uint16_t port) {
     return port >= range.first && port <= range.last;
 }
 
-// Programs that must not be terminated, with the advice for a person. A trailing '*' stands for any ending.
+// Programs that must not be terminated, each group with the advice for a person. For the names see is_one_of().
 struct ProtectedPrograms {
     const char* advice;
-    const char* names; // separated by commas
-    bool only_with_terminal = false;
+    const char* names;
 };
 inline constexpr ProtectedPrograms protected_programs[] = {
     {"it forwards the port of a container or a virtual machine: stop that one (docker ps --filter publish=PORT)",
-     "docker-proxy,dockerd,containerd-shim*,conmon,com.docker.backend*,OrbStack Helper,rootlessport*,"
-     "rootlesskit,vmmem*,wslservice,wslhost,vmcompute,vpnkit*,slirp4netns,pasta,passt,pasta.avx2,"
-     "passt.avx2,gvproxy,wslrelay*,qemu-system-*,VirtualBoxVM,VBoxHeadless,vmware-vmx,firecracker,"
-     "cloud-hypervisor"},
+     "cloud-hypervisor,com.docker.backend*,conmon,containerd-shim*,docker-proxy,dockerd,firecracker,gvproxy,limactl,"
+     "OrbStack Helper,passt,passt.avx2,pasta,pasta.avx2,qemu-system-*,rootlesskit,rootlessport*,slirp4netns,"
+     "VBoxHeadless,VirtualBoxVM,vmcompute,vmmem*,vmware-vmx,vpnkit*,wslhost,wslrelay*,wslservice"},
+    {"it forwards the port for a remote session: close that session",
+     "autossh,dropbear,kubectl,mosh-server,ssh,sshd,sshd-session"},
+    {"it forwards the port to a device: adb forward --remove tcp:PORT", "adb"},
     {"it hosts services of Windows: stop the service (tasklist /svc /fi \"pid eq PID\", net stop NAME)",
-     "svchost.exe,services.exe"},
+     "services.exe,svchost.exe"},
     {"it is AirPlay: switch off \"AirPlay Receiver\" in the system settings", "ControlCenter"},
     {"it starts services by request: stop the socket unit (systemctl stop NAME.socket)",
-     "launchd,systemd,systemd-socket-proxyd,systemd-socket-activate,inetd,xinetd"},
-    {"it forwards the port for a remote session: close that session", "sshd,sshd-session,ssh,adb"},
+     "inetd,launchd,systemd,systemd-socket-activate,systemd-socket-proxyd,xinetd"},
+    {"it manages the processes of a service: stop that one (pm2 stop NAME, supervisorctl stop NAME)",
+     "PM2 v*,supervisord"},
     {"a person works in it and it inherited the socket: close it by hand",
-     "firefox*,chrome,google-chrome*,chromium*,brave*,opera,vivaldi*,msedge*,microsoft-edge*,"
-     "Google Chrome*,Safari,librewolf,konqueror,epiphany,code,code-insiders,codium,cursor,Electron,"
-     "devenv.exe,idea*,clion*,pycharm*,qtcreator,vi,vim*,nvim,gvim,emacs*,nano,gedit,kate,sublime_text,"
-     "gnome-terminal*,konsole,xterm,alacritty,kitty,wezterm*,foot,tilix,xfce4-terminal,Terminal,iTerm2,"
-     "WindowsTerminal.exe,conhost.exe,OpenConsole.exe,explorer.exe,tmux*,screen,SCREEN,zellij,Xorg,X,"
-     "Xwayland,Xvfb,gnome-shell,kwin_*,sway,weston,Hyprland,plasmashell,dbus-daemon,dbus-broker*"},
-    {"it is a shell with a terminal and inherited the socket: exit it by hand",
-     "sh,bash,dash,zsh,fish,ksh*,mksh,tcsh,csh,pwsh,ash,cmd.exe,powershell.exe", true},
+     // browsers
+     "brave,brave-browser*,brave.exe,chrome,chromium*,epiphany,firefox*,Google Chrome*,google-chrome*,konqueror,"
+     "librewolf,microsoft-edge*,msedge*,opera,Safari,vivaldi,vivaldi-bin,vivaldi-stable,"
+     // editors and their helpers
+     "clion*,code,Code Helper*,code-insiders,codium,cursor,Cursor "
+     "Helper*,devenv.exe,eclipse,electron,emacs*,geany,gedit,"
+     "goland*,gvim,helix,hx,idea,idea64,idea.sh,kate,kdevelop,nano,nvim,phpstorm*,pycharm*,qtcreator,rider,rider64,"
+     "rubymine*,rustrover*,sublime_text,vi,vim,vim.*,vimdiff,vimx,webstorm*,windsurf,Xcode,zed,zed-editor,"
+     // terminals
+     "alacritty,conhost.exe,foot,footclient,ghostty,gnome-terminal*,iTerm2,kgx,kitty,konsole,lxterminal,mate-terminal,"
+     "OpenConsole.exe,ptyxis,screen,Terminal,terminator,tilix,tmux,tmux: client,tmux: server,urxvt*,wezterm*,"
+     "WindowsTerminal.exe,xfce4-terminal,xterm,zellij,"
+     // desktops and remote displays
+     "dbus-broker*,dbus-daemon,explorer.exe,gnome-shell,Hyprland,kwin_*,plasmashell,sway,weston,X,Xephyr,Xorg,xrdp,"
+     "xrdp-sesman,Xtigervnc,Xvfb,Xvnc,Xwayland,"
+     // documents, pictures, data
+     "evince,gimp,gimp-2.*,gimp-3.*,gwenview,jupyter,jupyter-lab,jupyter-notebook,mpv,R,rsession,rstudio,soffice,"
+     "soffice.bin,vlc"},
 };
 
-inline bool matches_name(std::string_view program, std::string_view name) noexcept {
-    if (!name.empty() && name.back() == '*') {
-        name.remove_suffix(1);
-        program = program.substr(0, name.size());
-    }
-    return program == name;
+// True for a shell that a person types into: it has a terminal and runs no script.
+inline bool is_interactive_shell(const Holder& holder, const ProcessInfo& process) {
+    if (!process.has_terminal) { return false; }
+    std::error_code error;
+    const std::string arguments = Os::arguments(holder.pid, error);
+    const std::string_view first =
+        std::string_view(arguments).substr((std::min)(arguments.size(), arguments.find('\0') + 1));
+    const std::string_view option = first.substr(0, first.find('\0'));
+    const bool is_script = !option.empty() && option[0] != '-' && option[0] != '+';
+    const bool is_command = option.size() > 1 && option[1] != '-' && !is_script && option.find('c') != option.npos;
+    return error || process.session == holder.pid || !(is_script || is_command);
 }
 
-// Returns the advice for a protected program, or an empty text.
-inline std::string protected_program(const Holder& holder, const ProcessInfo& process) {
-    constexpr std::size_t kernel_cut = 15; // TASK_COMM_LEN - 1, man 5 proc
-    std::string_view program = base_name(holder.executable.empty() ? holder.name : holder.executable);
-    if (ends_with(program, deleted_mark)) { program.remove_suffix(deleted_mark.size()); }
+// Returns the advice for a protected program, or an empty text. Of a server of our own with an unlucky name
+// (`is_ours`) a name counts only if it is not the one of its file.
+inline std::string protected_program(const Holder& holder, const ProcessInfo& process, bool is_ours = false) {
+    const std::string_view program =
+        without_deleted_mark(base_name(holder.executable.empty() ? holder.name : holder.executable));
     const std::string_view stem = program.substr(0, program.size() - (ends_with(program, ".exe") ? 4 : 0));
-    for (const ProtectedPrograms& entry : protected_programs) {
-        if (entry.only_with_terminal && !process.has_terminal) { continue; }
-        for (std::string_view rest = entry.names; !rest.empty();) {
-            const std::string_view name = rest.substr(0, rest.find(','));
-            rest.remove_prefix((std::min)(rest.size(), name.size() + 1));
-            if (matches_name(program, name) || matches_name(stem, name) ||
-                matches_name(holder.name, name.substr(0, kernel_cut))) {
-                const std::uint16_t port = holder.sockets.empty() ? std::uint16_t{0} : holder.sockets.front().port();
-                const std::string text = replace_placeholder(entry.advice, "PORT", port);
-                return replace_placeholder(text, "PID", holder.pid);
-            }
+    const bool has_own_name = !is_ours || holder.name != program.substr(0, holder.name.size());
+    const auto is_named = [&](std::string_view names) {
+        return (!is_ours && (is_one_of(program, names) || is_one_of(stem, names))) ||
+               (has_own_name && is_one_of(holder.name, names, true));
+    };
+    for (const ProtectedPrograms& group : protected_programs) {
+        if (is_named(group.names)) {
+            const std::uint16_t port = holder.sockets.empty() ? std::uint16_t{0} : holder.sockets.front().port();
+            return replace_placeholder(replace_placeholder(group.advice, "PORT", port), "PID", holder.pid);
         }
     }
-    return "";
+    if (is_named(shells) && is_interactive_shell(holder, process)) {
+        return "it is a shell with a terminal and inherited the socket: exit it by hand";
+    }
+    return holder.command_line.find("ipykernel") == std::string::npos
+               ? ""
+               : "it is the kernel of a notebook: restart it there";
 }
 
+// Units that start processes for other people: to stop the unit would stop those too.
+inline constexpr std::string_view hosting_units =
+    "actions.runner.*,atd.service,buildkite-agent.service,cron.service,crond.service,gitlab-runner.service,"
+    "jenkins.service,ssh.service,sshd.service";
+
 // `service`: as ProcessInfo has it.
-inline std::string stop_advice(std::string_view service) {
+inline std::string stop_advice(std::string_view service, std::uint32_t pid) {
     const std::string name = printable(base_name(service), 128);
     const auto mentions = [&](std::string_view word) { return service.find(word) != std::string_view::npos; };
-    if (service.substr(0, 13) == "services.exe/") {
+    if (starts_with(service, "services.exe/")) {
         return "it is a service of Windows (" + name + "): stop it with net stop";
     }
+    if (is_one_of(name, hosting_units)) { return "the service " + name + " started it: kill " + std::to_string(pid); }
     if (ends_with(service, ".service")) { return "it belongs to the service " + name + ": systemctl stop " + name; }
+    if (starts_with(service, "/openrc") || starts_with(service, "/rc/")) {
+        const std::string unit = starts_with(name, "openrc.") ? name.substr(7) : name;
+        return "it belongs to the service " + unit + ": rc-service " + unit + " stop";
+    }
     return "it runs in a container (" + name + "): " +
-           (mentions("kubepods") || mentions("crio-") ? "delete the pod"
-            : mentions("libpod-")                     ? "podman stop"
-                                                      : "docker stop");
+           (mentions("kubepods") || mentions("crio-") || mentions("cri-containerd-") ? "delete the pod"
+            : mentions("libpod-")                                                    ? "podman stop"
+            : mentions("docker")                                                     ? "docker stop"
+            : mentions("lxc")                                                        ? "lxc-stop"
+                                                                                     : "stop that");
 }
 
 inline std::string cannot_be_inspected(const std::error_code& error) {
@@ -1879,7 +1989,10 @@ inline std::string reason_not_to_offer(const Holder& holder) {
     if (holder.state == State::connected) { return "it only has a connection on this port"; }
     if (holder.state == State::lingering) { return "its process has exited"; }
     if (holder.pid == 0) {
-        return "it belongs to another user, a container or the kernel" +
+        const bool is_ours = !holder.socket_user.empty() && !Os::is_privileged() &&
+                             holder.socket_user == Os::inspect(Os::current_pid()).holder.user;
+        return (is_ours ? "it may not be inspected: a program with capabilities or a set-user-id bit"
+                        : "it belongs to another user, a container or the kernel") +
                (holder.sockets.empty() ? "" : possible_heirs(holder.sockets.front()));
     }
     return holder.pid == Os::current_pid() ? "it is this process itself" : "";
@@ -1897,8 +2010,12 @@ inline std::string reason_not_to_terminate(const Holder& holder, const ProcessIn
     if (process.is_critical) { return "Windows stops without it: look at netsh http show servicestate"; }
     if (holder.pid == us.debugger) { return "it is debugging this process"; }
     if (contains(us.ancestors, holder.pid)) { return "it is an ancestor of this process"; }
+    if (us.info.has_terminal && holder.pid == us.info.session) {
+        return "it leads the session of this terminal: its exit would hang up this process";
+    }
     if (is_sibling_worker(process, us)) { return "it is a sibling worker of this process"; }
-    if (Os::started_after(holder, facts.begin) && !is_our_descendant(holder.pid)) {
+    if (is_beside_us(holder.pid, us)) { return "it runs beside this process under " + display_name(us.runner); }
+    if (Os::started_after(holder, facts.begin) && !is_child_of_known(holder.pid, facts)) {
         return "it started after this start began and may be its replacement";
     }
     if (process.error || us.error) { return cannot_be_inspected(process.error ? process.error : us.error); }
@@ -1910,8 +2027,7 @@ inline std::string reason_not_to_terminate(const Holder& holder, const ProcessIn
     }
     // Which of several addresses the server binds is unknown. The holders are meant if all have the same sockets.
     if (facts.other_sockets != nullptr && stands_for_several(wanted)) { return ambiguous_address(holder, facts); }
-    // SO_REUSEPORT, for mDNS.
-    if (is_udp_port(wanted) && facts.has_other_program) { return "several programs share the address on purpose"; }
+    if (facts.is_shared) { return "several programs share the address on purpose"; } // SO_REUSEPORT, for mDNS
     if (is_udp_port(wanted) && is_ephemeral(wanted.port()) && !same_executable(process, us.info)) {
         return "it may be a client: the system may have chosen the port";
     }
@@ -1920,10 +2036,33 @@ inline std::string reason_not_to_terminate(const Holder& holder, const ProcessIn
 
 // For TerminateThenKill.
 inline std::string reason_against_signals(const Holder& holder, const ProcessInfo& process, const Ourselves& us) {
-    if (std::string advice = protected_program(holder, process); !advice.empty()) { return advice; }
+    const bool is_ours = SameCommandLine()(holder);
+    if (std::string advice = protected_program(holder, process, is_ours); !advice.empty()) { return advice; }
     if (process.in_foreign_namespace) { return "it runs in a container or sandbox of its own: stop that"; }
-    if (!process.service.empty() && process.service != us.info.service) { return stop_advice(process.service); }
+    if (!process.service.empty() && process.service != us.info.service) {
+        return stop_advice(process.service, holder.pid);
+    }
     return cannot_be_inspected(process.error ? process.error : us.error);
+}
+
+inline std::string departing_reason(const ProcessInfo& process) {
+    return process.is_dumping_core ? "it is writing a core dump" : process.is_exiting ? "it is exiting" : "";
+}
+
+// For TerminateThenKill, before it kills. After the kill of its parent such a child alone would hold the socket.
+inline std::string reason_not_to_kill(const Holder& holder) {
+    const ProcessInfo process = Os::inspect(holder.pid);
+    if (process.is_dumping_core) { return departing_reason(process); }
+    std::error_code error;
+    for (const std::uint32_t pid : Os::children(holder.pid, error)) {
+        const Holder child = Os::inspect(pid).holder;
+        std::vector<Socket> rows(1);
+        rows.front().inode = 1; // of no process: asked is whether the descriptors can be read
+        if (child.user != process.holder.user && Os::attach_owners(rows, pid)) {
+            return "its child " + display_name(child) + " may share the socket and cannot be inspected";
+        }
+    }
+    return "";
 }
 
 } // namespace detail
@@ -1957,6 +2096,7 @@ public:
             eviction.took = time_since(begin_);
             eviction.fate = fate.value_or(Fate::survived);
             if (!fate) { still_open.push_back(position); }
+            if (fate && !is_gone(*fate) && !kept_) { kept_ = position; }
         }
         open_ = std::move(still_open);
     }
@@ -1970,15 +2110,12 @@ public:
         });
     }
 
-    // Terminating only some holders does not free the address, so one refusal refuses all. True if there is one.
-    bool refuse_all_if_one_is_refused() {
-        for (const Eviction& eviction : evictions_) {
-            if (eviction.fate != Fate::refused && eviction.fate != Fate::not_permitted) { continue; }
-            std::string reason = blocked_by(eviction.holder);
-            apply([&](const Holder&) { return reason; });
-            return true;
-        }
-        return false;
+    // Terminating only some holders does not free the address, so one that is kept refuses all. True if there is one.
+    bool refuse_all_if_one_is_kept() {
+        if (!kept_) { return false; }
+        const std::string reason = blocked_by(evictions_[*kept_].holder);
+        apply([&](const Holder&) { return reason; });
+        return true;
     }
 
     [[nodiscard]] bool has_open() const noexcept { return !open_.empty(); }
@@ -1989,7 +2126,10 @@ private:
     Clock::time_point begin_;
     std::vector<Eviction> evictions_;
     std::vector<std::uint32_t> open_;
+    std::optional<std::uint32_t> kept_; // the first one that is closed and not gone
 };
+
+inline bool is_departing(const ProcessInfo& process) { return process.is_exiting || process.is_dumping_core; }
 
 // Pins the holders' processes before it inspects them, until after the last signal.
 class PinnedProcesses {
@@ -1997,6 +2137,11 @@ public:
     explicit PinnedProcesses(const std::vector<Holder>& holders) : cases_(holders) {
         for (const Holder& holder : holders) { processes_.push_back(Os::Process(holder.pid)); }
         inspect(Fate::already_gone, Fate::released);
+        if (!holders.empty() && !holders.front().sockets.empty() && is_file(holders.front().sockets.front())) {
+            std::error_code error;
+            path_ = holders.front().sockets.front();
+            file_ = Os::inspect_file(path_, error);
+        }
     }
 
     [[nodiscard]] Cases& cases() noexcept { return cases_; }
@@ -2012,9 +2157,10 @@ public:
     }
 
     // Waits up to `time` until no process holds the address. Processes that exited get the fate `exited`; those that
-    // closed the socket get `released`.
-    void wait(Milliseconds time, Fate exited, Fate released) {
+    // closed the socket get `released`. For processes that closed it and left its file, the wait lasts `more` time.
+    void wait(Milliseconds time, Milliseconds more, Fate exited, Fate released) {
         const Clock::time_point deadline = deadline_after(time);
+        const Clock::time_point end = deadline + (deadline_after(more) - Clock::now());
         // No system reports that a running process closed a socket. So it is asked for, less and less often. is_held()
         // does not see a bound TCP socket that does not listen: there the exit is waited for.
         Milliseconds step(1);
@@ -2024,15 +2170,17 @@ public:
             cases_.decide([&](Eviction& eviction, std::uint32_t position) -> std::optional<Fate> {
                 const Holder& holder = eviction.holder;
                 if (processes_[position].exited()) { return exited; }
-                ask_held = ask_held && (holder.state == State::listening || is_udp_port(holder.sockets.front()));
+                ask_held = ask_held &&
+                           (holder.state == State::listening || holder.sockets.front().transport() == Transport::udp);
                 const bool is_asked = last != nullptr && last->sockets == holder.sockets;
                 held = held || (ask_held && !is_asked && any_of(holder.sockets, is_held));
                 last = &holder;
                 return {};
             });
-            const Milliseconds left = left_until(deadline);
+            const bool is_draining = ask_held && !held && keeps_file();
+            const Milliseconds left = left_until(is_draining ? end : deadline);
             if (!cases_.has_open()) { return; }
-            if (ask_held && !held) {
+            if (ask_held && !held && !is_draining) {
                 // An exiting process closes its sockets a moment before it is seen to have exited.
                 Os::Process::wait(processes_, settling_time);
                 inspect(exited, released);
@@ -2064,8 +2212,12 @@ public:
                 eviction.reason = "it cannot be inspected" + (error ? ": " + error.message() : "");
                 return Fate::refused;
             }
-            if (!owns) { return released; }
-            if (before.executable.empty() || now.executable.empty() || before.executable == now.executable) {
+            if (!owns) { // an exiting process shows no descriptor while its sockets are still open
+                if (info.is_exiting || keeps_file()) { return {}; }
+                return released;
+            }
+            if (before.executable.empty() || now.executable.empty() ||
+                without_deleted_mark(before.executable) == without_deleted_mark(now.executable)) {
                 return {};
             }
             eviction.reason = "it runs another program now: " + printable(now.executable, 128);
@@ -2074,8 +2226,16 @@ public:
     }
 
 private:
+    // True while a draining server may still remove its socket file: that would then be ours.
+    [[nodiscard]] bool keeps_file() const {
+        std::error_code error;
+        return is_file(path_) && (Os::inspect_file(path_, error) == file_ || error);
+    }
+
     Cases cases_;
     std::vector<Os::Process> processes_;
+    Endpoint path_;
+    FileInfo file_;
 };
 
 template <class Killer> using SingleResult = Call<Killer, const Holder&>;
@@ -2091,7 +2251,7 @@ template <class Killer> std::vector<Eviction> call_for_each(Killer& killer, cons
             if constexpr (std::is_void_v<SingleResult<Killer>>) {
                 PinnedProcesses pinned({holder});
                 killer(holder);
-                pinned.wait(release_timeout, Fate::exited, Fate::released);
+                pinned.wait(release_timeout, {}, Fate::exited, Fate::released);
                 eviction = std::move(pinned.cases().evictions().front());
             } else {
                 eviction.fate = killer(holder);
@@ -2112,7 +2272,28 @@ template <class Killer> std::vector<Eviction> call_killer(Killer& killer, const 
     }
 }
 
+// Returns for how long a killer may wait for an exit; 0 if that is not known.
+inline Milliseconds patience_of(const TerminateThenKill& killer) {
+    return Os::traits.can_ask ? killer.grace : Milliseconds(0);
+}
+inline Milliseconds patience_of(const WaitForExit& killer) { return killer.timeout; }
+template <class Killer> Milliseconds patience_of(const Killer&) { return {}; }
+template <class Predicate, class Killer> Milliseconds patience_of(const OnlyIf<Predicate, Killer>& rule) {
+    return patience_of(rule.killer());
+}
+
 template <class Predicate> using Refusal = decltype(std::string_view(Predicate::refusal));
+
+// Returns the executables of the holder and of this process, for the predicates that compare them.
+template <class Predicate> std::string both_executables([[maybe_unused]] const Holder& holder) {
+    if constexpr (std::is_same_v<Predicate, SameExecutable> || std::is_same_v<Predicate, SameCommandLine>) {
+        const auto shown = [](const std::string& path) { return path.empty() ? "?" : printable(path, 256); };
+        return " (it runs " + shown(holder.executable) + ", this process runs " +
+               shown(Os::inspect(Os::current_pid()).holder.executable) + ')';
+    } else {
+        return "";
+    }
+}
 
 // ReportOnly changes nothing, so it removes no file either.
 template <class Killer> inline constexpr bool removes_files = !std::is_same_v<Killer, ReportOnly>;
@@ -2128,15 +2309,16 @@ inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Hol
     pinned.cases().apply(
         [&](const Holder& holder) { return detail::reason_against_signals(holder, Os::inspect(holder.pid), us); });
     pinned.signal(detail::Signal::probe);
-    if (!pinned.cases().refuse_all_if_one_is_refused()) {
+    if (!pinned.cases().refuse_all_if_one_is_kept()) {
         if (grace > grace.zero() && Os::traits.can_ask) {
             pinned.signal(detail::Signal::terminate);
-            pinned.wait(grace, Fate::exited, Fate::released);
+            pinned.wait(grace, kill_wait, Fate::exited, Fate::released);
             pinned.inspect(Fate::exited, Fate::released);
         }
-        if (!pinned.cases().refuse_all_if_one_is_refused()) {
+        pinned.cases().apply([&](const Holder& holder) { return detail::reason_not_to_kill(holder); });
+        if (!pinned.cases().refuse_all_if_one_is_kept()) {
             pinned.signal(detail::Signal::kill);
-            pinned.wait(kill_wait, Fate::killed, Fate::killed);
+            pinned.wait(kill_wait, {}, Fate::killed, Fate::killed);
         }
     }
     return std::move(pinned.cases().evictions());
@@ -2144,7 +2326,7 @@ inline std::vector<Eviction> TerminateThenKill::operator()(const std::vector<Hol
 
 inline std::vector<Eviction> WaitForExit::operator()(const std::vector<Holder>& holders) const {
     detail::PinnedProcesses pinned(holders);
-    pinned.wait(timeout, Fate::exited, Fate::released);
+    pinned.wait(timeout, {}, Fate::exited, Fate::released);
     return std::move(pinned.cases().evictions());
 }
 
@@ -2160,18 +2342,21 @@ std::vector<Eviction> OnlyIf<Predicate, Killer>::operator()(const std::vector<Ho
                   "retry_on_addr_in_use: OnlyIf needs a predicate: bool operator()(const Holder&).");
     if constexpr (std::is_invocable_r_v<bool, Predicate&, const Holder&>) {
         detail::Cases cases(holders);
+        std::string refusal; // of the holder before: a person is asked no further
         cases.apply([&](const Holder& holder) -> std::string {
+            if (!refusal.empty()) { return refusal; }
             ADDR_IN_USE_TRY {
                 if (predicate_(holder)) { return ""; }
             }
             ADDR_IN_USE_CATCH_ALL { return "the OnlyIf predicate threw an exception"; }
+            refusal = detail::blocked_by(holder);
             if constexpr (detail::detected<detail::Refusal, Predicate>) {
-                return std::string(Predicate::refusal);
+                return std::string(Predicate::refusal) + detail::both_executables<Predicate>(holder);
             } else {
                 return "the OnlyIf predicate rejected it";
             }
         });
-        if (!cases.refuse_all_if_one_is_refused()) { return detail::call_killer(killer_, holders); }
+        if (!cases.refuse_all_if_one_is_kept()) { return detail::call_killer(killer_, holders); }
         return std::move(cases.evictions());
     } else {
         return {};
@@ -2211,6 +2396,8 @@ inline std::string fate_sentence(const Eviction& eviction) {
     const std::string took = " after " + (milliseconds < 1 ? "less than 1" : std::to_string(milliseconds)) + " ms";
     const bool is_file = eviction.holder.state == State::lingering;
     const std::string text = display_name(eviction.holder);
+    const std::string why = (eviction.error ? ": " + eviction.error.message() : "") +
+                            (eviction.reason.empty() ? "" : ": " + eviction.reason);
     switch (eviction.fate) {
     case Fate::exited: return text + " exited" + took;
     case Fate::released:
@@ -2218,36 +2405,44 @@ inline std::string fate_sentence(const Eviction& eviction) {
     case Fate::killed: return text + " was killed" + took;
     case Fate::already_gone: return text + " had already exited";
     case Fate::refused: return text + " was not " + (is_file ? "removed: " : "terminated: ") + eviction.reason;
-    case Fate::not_permitted:
-        return text + " could not be " + (is_file ? "removed: " : "signalled: ") + eviction.error.message() +
-               (eviction.reason.empty() ? "" : " (" + eviction.reason + ')');
+    case Fate::not_permitted: return text + " could not be " + (is_file ? "removed" : "signalled") + why;
     case Fate::survived: break;
     }
-    return text + " still holds the address" + took;
+    return text + " still holds the address" + took + why;
 }
 
-// Returns the command that shows more about the address.
-inline std::string look_command(const Endpoint& endpoint) {
-    return is_path(endpoint) ? "sudo lsof -U" : replace_placeholder(Os::traits.look_command, "PORT", endpoint.port());
+// Returns how the holder can be seen that is not visible: with which right, and by which command.
+inline std::string look_advice(const Endpoint& endpoint) {
+    const bool is_root = Os::inspect(Os::current_pid()).holder.user == "0";
+    const std::string command =
+        is_path(endpoint) ? "sudo lsof -U" : replace_placeholder(Os::traits.look_command, "PORT", endpoint.port());
+    std::string_view text = command;
+    if (is_root) { take(text, "sudo "); }
+    if (!is_root || Os::is_privileged()) {
+        return " It may belong to another user, a container or the kernel. To see it: " + std::string(text);
+    }
+    return " This process is root without CAP_SYS_PTRACE. To see the holder: docker run --cap-add SYS_PTRACE";
 }
 
 inline std::string obstacle_sentence(const Recovery& recovery) {
+    const auto was_released = [](const Eviction& eviction) { return is_gone(eviction.fate); };
     switch (recovery.obstacle) {
     case Obstacle::none: break;
     case Obstacle::refused_holder:
+        return " The address is still in use. Stop the process by hand, or choose another port.";
     case Obstacle::surviving_holder: return " The address is still in use.";
-    case Obstacle::invisible_holder:
-        return " The holder is not visible. It may belong to another user, a container or the kernel. To see it: " +
-               look_command(recovery.endpoint);
+    case Obstacle::invisible_holder: return " The holder is not visible." + look_advice(recovery.endpoint);
     case Obstacle::lingering_connections:
         return " Connections of an exited process hold the address for up to a minute (TIME_WAIT, FIN_WAIT). Wait, or "
                "set SO_REUSEADDR before bind, in the old and in the new server.";
     case Obstacle::live_connection:
+        if (any_of(recovery.evictions, was_released)) {
+            return " Connections that the old server accepted are still open. Wait until they are closed, or set "
+                   "SO_REUSEADDR before bind, in the old and in the new server.";
+        }
         return " No process listens: the address is the local end of a live connection. Wait until it is closed, or "
                "choose a port outside the ephemeral range.";
-    case Obstacle::taken_again:
-        return " Another process bound the address before the second start, probably a restarted service. Stop the "
-               "service instead.";
+    case Obstacle::taken_again: return " Another process bound the address before the second start.";
     case Obstacle::this_process:
         return " This process itself holds the address: stop the server that it started before, or close the socket.";
     case Obstacle::reserved_port:
@@ -2257,9 +2452,27 @@ inline std::string obstacle_sentence(const Recovery& recovery) {
     case Obstacle::other_address:
         return " The address is free: the start failed on another one. The server may bind twice (0.0.0.0 and a "
                "dual-stack ::) or a second port.";
-    case Obstacle::other_failure: return " The start failed for another reason.";
+    case Obstacle::other_failure:
+        return std::string(" The start failed for another reason.") +
+               (recovery.retried ? " If the server cannot start twice, specialise ServerTraits with a restart." : "");
     }
     return "";
+}
+
+// Returns what the report says after the fates: why the address is in use or the server is not up.
+inline std::string conclusion(const Recovery& recovery) {
+    std::string text = obstacle_sentence(recovery);
+    if (recovery.obstacle == Obstacle::probe_failed) {
+        text += recovery.evictions.empty() ? " The probe cannot determine which process holds the address"
+                                           : " The probe cannot determine which process holds the address now";
+        text += (recovery.error ? " (" + recovery.error.message() + ')' : "") +
+                (recovery.evictions.empty() ? ": no process was terminated." : ".");
+    }
+    const bool quotes_failure =
+        recovery.obstacle == Obstacle::other_address || recovery.obstacle == Obstacle::other_failure;
+    return text + (quotes_failure && !recovery.failure.empty()
+                       ? " The last start failed with: " + printable(recovery.failure, 256)
+                       : "");
 }
 
 template <class Probe>
@@ -2314,7 +2527,7 @@ public:
 
     // Preflight. True if holders were evicted: then the start that follows is the last one.
     bool evict_before_start() noexcept {
-        const KeepLastError keep;
+        const WithoutCancellation undisturbed;
         const Endpoint& endpoint = recovery_.endpoint;
         ADDR_IN_USE_TRY { // a path may have a file that no process has open
             if (can_be_in_use(endpoint) && (is_path(endpoint) || is_held())) { run(Failure::in_use); }
@@ -2325,12 +2538,16 @@ public:
 
     // After a start has failed, with `text`. True: start again.
     bool recover(Failure failure, std::string text, bool was_last) noexcept {
-        const KeepLastError keep;
+        const WithoutCancellation undisturbed;
         recovery_.failure = std::move(text);
         ADDR_IN_USE_TRY {
-            if (can_be_in_use(recovery_.endpoint) && was_last) {
+            if (!can_be_in_use(recovery_.endpoint)) {
+                // The failure is another one.
+            } else if (was_last) {
                 diagnose(failure);
-            } else if (can_be_in_use(recovery_.endpoint) && failure != Failure::other && run(failure)) {
+            } else if (failure == Failure::unknown) {
+                give_hint();
+            } else if (failure != Failure::other && run(failure)) {
                 recovery_.retried = true;
                 return true;
             }
@@ -2342,12 +2559,12 @@ public:
 
     // True: start again.
     bool run(Failure failure) {
-        const std::vector<Holder> found = probe();
+        found_ = probe();
         if (recovery_.error) { return give_up(Obstacle::probe_failed); }
-        if (!is_address_in_use(failure, found)) {
+        if (!is_address_in_use(failure, found_)) {
             return failure == Failure::denied && give_up(Obstacle::reserved_port);
         }
-        const std::vector<Holder> holders = wait_for_departing(with_process(found));
+        const std::vector<Holder> holders = wait_for_departing(with_process(found_));
         if (!holders.empty() && !protect(holders)) { evict(holders); }
         if (!all_gone()) { return give_up(obstacle_of(holders)); }
         wait_until_free();
@@ -2357,12 +2574,13 @@ public:
     // After the last start has failed: finds out why, unless run() has.
     void diagnose(Failure failure) {
         if (recovery_.obstacle != Obstacle::none) { return; }
-        if (failure == Failure::other) {
+        if (failure == Failure::other || failure == Failure::unknown) {
             give_up(Obstacle::other_failure);
         } else if (const std::error_code answer = find_obstacle(); answer) {
             recovery_.error = answer;
             give_up(Obstacle::probe_failed);
         } else if (recovery_.obstacle == Obstacle::none) {
+            if (failure == Failure::in_use) { name_holders_elsewhere(); }
             give_up(failure == Failure::in_use ? Obstacle::other_address : Obstacle::other_failure);
         }
     }
@@ -2376,7 +2594,7 @@ public:
             give_up(Obstacle::probe_failed);
         } else if (!holders.empty()) {
             const Obstacle obstacle = obstacle_of(holders);
-            if (obstacle == Obstacle::taken_again) { log_holders(holders); }
+            if (obstacle == Obstacle::taken_again) { name_new_holders(holders); }
             give_up(obstacle);
         } else if (answer = test_bind(recovery_.endpoint); answer == std::errc::address_in_use) {
             give_up(Obstacle::invisible_holder);
@@ -2412,6 +2630,18 @@ private:
         }
     }
 
+    // After a failure without a reason: names the process that may be the reason.
+    void give_hint() {
+        std::vector<Holder> holders = probe();
+        recovery_.error.clear();
+        remove_if(holders,
+                  [](const Holder& holder) { return !holds_address(holder) || holder.pid == Os::current_pid(); });
+        if (holders.empty()) { return; }
+        log_holders(holders,
+                    ", and the start gave no reason for its failure. If it may be that one, wrap the server in "
+                    "AskProbe");
+    }
+
     // Returns nothing if the probe could not see: its holders may not be all.
     std::vector<Holder> probe() {
         std::vector<Holder> holders;
@@ -2440,28 +2670,83 @@ private:
         return found;
     }
 
-    // The place for processes that exit already or write a core dump.
-    static std::vector<Holder> wait_for_departing(std::vector<Holder> holders) { return holders; }
+    // True if the process held the address at the first look.
+    [[nodiscard]] bool was_found(const Holder& holder) const {
+        return any_of(found_, [&](const Holder& found) {
+            return found.pid == holder.pid && found.start_time == holder.start_time;
+        });
+    }
+
+    // Pins the processes that exit already or write a core dump. Such a process shows no descriptor while its sockets
+    // are still open: for a socket without a visible process these are all that belong to its user. A process that has
+    // only an accepted connection of a path is one too: it may drain, and remove the socket file last.
+    std::vector<Os::Process> pin_departing(const std::vector<Holder>& holders) const {
+        std::vector<Os::Process> departing;
+        std::error_code error;
+        for (const Holder& holder : holders) {
+            const bool is_draining = holder.state == State::connected && is_path(recovery_.endpoint);
+            if (holder.pid != 0 && (is_draining || is_departing(Os::inspect(holder.pid)))) {
+                departing.push_back(Os::Process(holder.pid));
+            }
+            if (holder.pid != 0 || !holds_address(holder) || holder.socket_user.empty()) { continue; }
+            for (const std::uint32_t pid : Os::list_processes(error)) {
+                const ProcessInfo process = Os::inspect(pid);
+                if (process.is_exiting && process.holder.user == holder.socket_user) {
+                    departing.push_back(Os::Process(pid));
+                }
+            }
+        }
+        return departing;
+    }
+
+    // Waits for the processes that exit already or write a core dump. Returns the holders that are left.
+    std::vector<Holder> wait_for_departing(std::vector<Holder> holders) {
+        const Clock::time_point deadline = deadline_after(departing_timeout);
+        for (Milliseconds step(1);; step = (std::min)(step * 2, settling_time)) {
+            const std::vector<Os::Process> departing = pin_departing(holders);
+            if (departing.empty() || left_until(deadline) == Milliseconds(0)) { break; }
+            if (step == Milliseconds(1)) { log_holders(holders, ", which is exiting: waiting for up to 10 s"); }
+            Os::Process::wait(departing, step);
+            std::vector<Holder> now = with_process(probe());
+            if (recovery_.error) { break; } // the killer inspects each process once more
+            remove_if(now, [&](const Holder& holder) { return !was_found(holder); });
+            holders = std::move(now);
+        }
+        recovery_.error.clear();
+        remove_if(holders, [&](const Holder& holder) {
+            return holder.state == State::connected && is_path(recovery_.endpoint);
+        });
+        return holders;
+    }
 
     // True if a rule protects one of the holders: then none is offered to the killer.
     bool protect(const std::vector<Holder>& holders) {
-        log_holders(holders);
+        log_holders(holders, patience());
         const RuleFacts facts(recovery_.endpoint, holders, begin_);
         Cases cases(holders);
+        cases.decide([](Eviction& eviction, std::uint32_t) -> std::optional<Fate> {
+            eviction.reason = departing_reason(Os::inspect(eviction.holder.pid));
+            if (eviction.reason.empty()) { return {}; }
+            return Fate::survived;
+        });
         cases.apply([&](const Holder& holder) {
             return ends_nobody<Killer> ? reason_not_to_offer(holder)
                                        : reason_not_to_terminate(holder, Os::inspect(holder.pid), facts);
         });
-        const bool is_protected = cases.refuse_all_if_one_is_refused();
+        const bool is_protected = cases.refuse_all_if_one_is_kept();
         if (is_protected) { recovery_.evictions = std::move(cases.evictions()); }
         return is_protected;
     }
 
     void evict(const std::vector<Holder>& holders) {
-        const Clock::time_point begin = Clock::now();
         std::vector<Eviction>& evictions = recovery_.evictions;
+        std::string reason;
         ADDR_IN_USE_TRY { evictions = detail::call_killer(killer_, holders); }
-        ADDR_IN_USE_CATCH_ALL { evictions.clear(); }
+        ADDR_IN_USE_CATCH_ALL {
+            evictions.clear();
+            detail::classify_exception<void>(reason);
+            reason = "the killer threw an exception: " + printable(reason, 256);
+        }
         for (Eviction& eviction : evictions) {
             if (eviction.fate == Fate::refused && eviction.reason.empty()) {
                 eviction.reason = "the killer refused it";
@@ -2469,29 +2754,37 @@ private:
         }
         for (const Holder& holder : holders) {
             const auto is_it = [&](const Eviction& eviction) { return eviction.holder.pid == holder.pid; };
-            if (!any_of(evictions, is_it)) { evictions.push_back({holder, Fate::survived, {}, {}, ""}); }
+            if (!any_of(evictions, is_it)) { evictions.push_back({holder, Fate::survived, {}, {}, reason}); }
         }
-        inspect_survivors(begin);
     }
 
-    // Probes again for the holders that the killer did not report, or reported as survivors.
-    void inspect_survivors(Clock::time_point begin) {
+    // Probes again for the holders that the killer did not report, that it reported as survivors, or that began to exit
+    // since they were refused.
+    void inspect_survivors() {
         const auto survived = [](const Eviction& eviction) { return eviction.fate == Fate::survived; };
-        if (!any_of(recovery_.evictions, survived)) { return; }
+        std::vector<Holder> kept;
+        for (const Eviction& eviction : recovery_.evictions) {
+            if (!is_gone(eviction.fate)) { kept.push_back(eviction.holder); }
+        }
+        const bool is_departing = !pin_departing(kept).empty();
+        if (!is_departing && !any_of(recovery_.evictions, survived)) { return; }
+        const Clock::time_point begin = Clock::now();
+        if (is_departing) { wait_for_departing(kept); }
         const std::vector<Holder> left = probe();
         for (Eviction& eviction : recovery_.evictions) {
-            if (!survived(eviction)) { continue; }
+            if (is_gone(eviction.fate) || (!is_departing && !survived(eviction))) { continue; }
             const std::uint32_t pid = eviction.holder.pid;
             const auto is_it = [&](const Holder& holder) { return holder.pid == pid && holds_address(holder); };
             if (!recovery_.error && !any_of(left, is_it)) {
-                eviction.fate = Os::Process(pid).exited() ? Fate::exited : Fate::released;
+                eviction.fate = pid == 0 || Os::Process(pid).exited() ? Fate::exited : Fate::released;
             }
-            if (eviction.took.count() == 0) { eviction.took = time_since(begin); }
+            eviction.took += time_since(begin);
         }
     }
 
     // True if every holder is gone; logs what happened to each.
     bool all_gone() {
+        inspect_survivors();
         bool gone = true;
         for (const Eviction& eviction : recovery_.evictions) {
             gone = gone && is_gone(eviction.fate);
@@ -2507,11 +2800,7 @@ private:
             return any_of(recovery_.evictions, [&](const Eviction& eviction) { return eviction.fate == fate; });
         };
         const auto is_visible = [](const Holder& holder) { return holds_address(holder) && holder.pid != 0; };
-        const auto is_new = [&](const Holder& holder) {
-            return is_visible(holder) && !any_of(recovery_.evictions, [&](const Eviction& eviction) {
-                       return eviction.holder.pid == holder.pid && eviction.holder.start_time == holder.start_time;
-                   });
-        };
+        const auto is_new = [&](const Holder& holder) { return is_visible(holder) && !was_found(holder); };
         if (any_holder([&](const Holder& holder) { return is_visible(holder) && holder.pid == Os::current_pid(); })) {
             return Obstacle::this_process;
         }
@@ -2532,12 +2821,44 @@ private:
         return is_path(recovery_.endpoint) ? Obstacle::file_in_the_way : Obstacle::lingering_connections;
     }
 
-    // An exiting process keeps its sockets for a while after it lost its descriptors.
+    // An exiting process keeps its sockets for a while after it lost its descriptors. Looks once after 100 ms: a new
+    // holder will not release the address.
     void wait_until_free() {
         const Clock::time_point deadline = deadline_after(release_timeout);
-        for (Milliseconds step(1); is_held() && left_until(deadline) > step;
+        bool is_lost = false;
+        for (Milliseconds step(1); is_held() && !is_lost && left_until(deadline) > step;
              step = (std::min)(step * 2, settling_time)) {
             Os::pause(step);
+            is_lost = step == Milliseconds(32) && any_of(probe(), [&](const Holder& holder) {
+                          return holds_address(holder) && holder.pid != 0 && !was_found(holder);
+                      });
+        }
+        recovery_.error.clear();
+    }
+
+    void name_holder(const Holder& holder, std::string reason) {
+        recovery_.evictions.push_back({holder, Fate::refused, {}, {}, std::move(reason)});
+        log([&] { return fate_sentence(recovery_.evictions.back()); });
+    }
+
+    void name_new_holders(const std::vector<Holder>& holders) {
+        for (const Holder& holder : holders) {
+            if (!holds_address(holder) || was_found(holder)) { continue; }
+            name_holder(holder, Os::started_after(holder, begin_)
+                                    ? "it started after this start began: stop the service manager that restarts it"
+                                    : "it did not hold the address at first");
+        }
+    }
+
+    // The server failed to bind another address than it was given: probably one with the same port.
+    void name_holders_elsewhere() {
+        std::error_code error;
+        EndpointParts parts;
+        parts.port = recovery_.endpoint.port();
+        parts.transport = recovery_.endpoint.transport();
+        if (parts.port == 0) { return; }
+        for (const Holder& holder : SystemProbe()(make_endpoint(parts), error)) {
+            if (holds_address(holder)) { name_holder(holder, "it holds " + to_string(holder.sockets.front())); }
         }
     }
 
@@ -2587,7 +2908,7 @@ private:
     // Records and logs the obstacle. Returns false: do not start again.
     bool give_up(Obstacle obstacle) {
         recovery_.obstacle = obstacle;
-        log([&] { return describe(recovery_); });
+        log([&] { return to_string(recovery_.endpoint) + ':' + conclusion(recovery_); });
         return false;
     }
 
@@ -2601,14 +2922,20 @@ private:
         }
     }
 
-    void log_holders(const std::vector<Holder>& holders) {
+    void log_holders(const std::vector<Holder>& holders, std::string_view more) {
         log([&] {
             std::string line = to_string(recovery_.endpoint) + " is held by ";
             for (const Holder& holder : holders) {
                 line += (&holder == &holders.front() ? "" : ", ") + display_name(holder);
             }
-            return line;
+            return line.append(more);
         });
+    }
+
+    // Says for how long the killer waits for an exit.
+    [[nodiscard]] std::string patience() const {
+        const Milliseconds time = patience_of(killer_);
+        return time > Milliseconds(0) ? ": waiting for up to " + std::to_string(time.count()) + " ms" : "";
     }
 
     Probe& probe_;
@@ -2616,6 +2943,7 @@ private:
     Log& log_;
     Recovery& recovery_;
     std::uint64_t begin_;
+    std::vector<Holder> found_; // at the first look
 };
 
 } // namespace detail
@@ -2626,10 +2954,6 @@ inline void StderrLog::operator()(std::string_view line) const {
 
 inline std::string describe(const Recovery& recovery) {
     std::string text = to_string(recovery.endpoint);
-    const std::string why = recovery.error ? " (" + recovery.error.message() + ')' : "";
-    if (recovery.evictions.empty() && recovery.obstacle == Obstacle::probe_failed) {
-        return "cannot determine which process holds " + text + why + ": no process was terminated.";
-    }
     if (recovery.evictions.empty() && recovery.obstacle == Obstacle::none) {
         return text + (recovery.retried ? " was in use briefly; the second start succeeded."
                                         : ": no process had to be terminated.");
@@ -2638,15 +2962,7 @@ inline std::string describe(const Recovery& recovery) {
     for (const Eviction& eviction : recovery.evictions) {
         text += detail::fate_sentence(eviction) + (&eviction == &recovery.evictions.back() ? "." : "; ");
     }
-    text += detail::obstacle_sentence(recovery);
-    if (recovery.obstacle == Obstacle::probe_failed) {
-        text += " Cannot determine which process holds it now" + why + '.';
-    }
-    const bool quotes_failure =
-        recovery.obstacle == Obstacle::other_address || recovery.obstacle == Obstacle::other_failure;
-    return text + (quotes_failure && !recovery.failure.empty()
-                       ? " The last start failed with: " + detail::printable(recovery.failure, 256)
-                       : "");
+    return text + detail::conclusion(recovery);
 }
 
 template <class Server, class Probe, class Killer, class Log>
@@ -2697,7 +3013,7 @@ Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log 
     Recovery recovery;
     recovery.endpoint = endpoint;
     if constexpr (detail::check_policies<Probe, Killer, Log>()) {
-        const detail::KeepLastError keep;
+        const detail::WithoutCancellation undisturbed;
         detail::RecoveryAttempt<Probe, Killer, Log> attempt(probe, killer, log, recovery, detail::Os::now());
         if (detail::can_be_in_use(endpoint) && attempt.run(detail::Failure::in_use)) { attempt.find_obstacle(); }
     }
@@ -2796,7 +3112,7 @@ inline bool read_lsof(std::string_view text, Transport transport, std::vector<So
     return true;
 }
 
-#if ADDR_IN_USE_OS_POSIX()
+#    if ADDR_IN_USE_OS_POSIX()
 
 inline int Os::last_error() noexcept { return errno; }
 inline void Os::set_last_error(int value) noexcept { errno = value; }
@@ -2809,7 +3125,18 @@ inline Handle::~Handle() {
 }
 
 inline std::uint32_t Os::current_pid() noexcept { return static_cast<std::uint32_t>(::getpid()); }
-inline bool Os::is_privileged() noexcept { return ::geteuid() == 0; }
+
+inline bool Os::allow_cancellation(bool on) noexcept {
+    int before = PTHREAD_CANCEL_ENABLE;
+    ::pthread_setcancelstate(on ? PTHREAD_CANCEL_ENABLE : PTHREAD_CANCEL_DISABLE, &before);
+    return before == PTHREAD_CANCEL_ENABLE;
+}
+
+inline std::vector<std::uint32_t> Os::children(std::uint32_t pid, std::error_code& error) {
+    std::vector<std::uint32_t> found = list_processes(error);
+    remove_if(found, [&](std::uint32_t other) { return parent(other, error) != pid; });
+    return found;
+}
 
 // Waits until one of the descriptors is ready or the time is over; a signal does not shorten the wait. Returns what
 // poll() returned last.
@@ -2878,12 +3205,17 @@ inline void Os::Process::wait(const std::vector<Process>& processes, Millisecond
     poll_until(exits, count, deadline_after(time));
 }
 
-// The index of a name by a label for if_nametoindex: <net/if.h> clashes with <linux/if.h>, which a user may include.
-#    if defined(__linux__)
+// Two functions by labels: <net/if.h> clashes with <linux/if.h>, which a user may include, and <termios.h> defines
+// ECHO and B0.
+#        if defined(__linux__)
 extern "C" unsigned interface_by_name(const char* name) noexcept __asm__("if_nametoindex");
-#    else
+extern "C" int flush_terminal(int terminal, int what) noexcept __asm__("tcflush");
+inline constexpr int flush_input = 0; // TCIFLUSH
+#        else
 inline unsigned interface_by_name(const char* name) noexcept { return ::if_nametoindex(name); }
-#    endif
+inline int flush_terminal(int terminal, int what) noexcept { return ::tcflush(terminal, what); }
+inline constexpr int flush_input = TCIFLUSH;
+#        endif
 
 inline std::uint32_t Os::interface_index(std::string_view scope) noexcept {
     std::uint32_t index = 0;
@@ -2896,14 +3228,14 @@ inline std::uint32_t Os::interface_index(std::string_view scope) noexcept {
 
 // SOCK_CLOEXEC and SOCK_NONBLOCK where they exist: a fork of another thread must not inherit the descriptor.
 inline Handle open_socket(int family, int type) noexcept {
-#    if defined(SOCK_CLOEXEC)
+#        if defined(SOCK_CLOEXEC)
     return Handle(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-#    else
+#        else
     Handle socket(::socket(family, type, 0));
     const bool good = socket && ::fcntl(socket.descriptor(), F_SETFD, FD_CLOEXEC) == 0 &&
                       ::fcntl(socket.descriptor(), F_SETFL, O_NONBLOCK) == 0;
     return good ? std::move(socket) : Handle();
-#    endif
+#        endif
 }
 
 inline std::error_code Os::test_bind(const Endpoint& endpoint) {
@@ -2978,7 +3310,7 @@ inline bool Os::ask_on_terminal(const std::string& question, Milliseconds timeou
     const Handle terminal(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC));
     // The terminal would stop a background process that touches it.
     if (!terminal || ::tcgetpgrp(terminal.descriptor()) != ::getpgrp() ||
-        ::tcflush(terminal.descriptor(), TCIFLUSH) != 0 ||
+        flush_terminal(terminal.descriptor(), flush_input) != 0 ||
         ::write(terminal.descriptor(), question.data(), question.size()) != static_cast<ssize_t>(question.size())) {
         return false;
     }
@@ -2996,13 +3328,13 @@ inline bool Os::ask_on_terminal(const std::string& question, Milliseconds timeou
 // Opens both ends close-on-exec: atomically where pipe2() exists.
 inline bool open_pipe(Handle& output, Handle& input) noexcept {
     int ends[2];
-#    if defined(__linux__)
+#        if defined(__linux__)
     if (::syscall(SYS_pipe2, ends, O_CLOEXEC) != 0) { return false; }
-#    else
+#        else
     if (::pipe(ends) != 0) { return false; }
     ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-#    endif
+#        endif
     output = Handle(ends[0]);
     input = Handle(ends[1]);
     return true;
@@ -3088,11 +3420,11 @@ inline FileInfo inspect_path(const char* path, std::error_code& error) {
         if (errno != ENOENT && errno != ENOTDIR) { error = system_error(errno); }
         return info;
     }
-#    if defined(__APPLE__)
+#        if defined(__APPLE__)
     const ::timespec& modified = file.st_mtimespec;
-#    else
+#        else
     const ::timespec& modified = file.st_mtim;
-#    endif
+#        endif
     info.exists = true;
     info.is_socket = S_ISSOCK(file.st_mode);
     info.is_remote = info.is_socket && is_on_network(path);
@@ -3134,7 +3466,7 @@ inline std::error_code Os::remove_file(const Endpoint& path, const FileInfo& fil
         error = system_error(errno);
     } else {
         const FileInfo now = inspect_path(moved.c_str(), error);
-        const bool is_same = !error && std::memcmp(now.identity, file.identity, sizeof now.identity) == 0;
+        const bool is_same = !error && now == file;
         if (is_same && ::unlink(moved.c_str()) != 0) { error = system_error(errno); }
         if (!is_same && !error) { error = std::make_error_code(std::errc::operation_canceled); }
         if (error && !move_back(moved.c_str(), name)) {
@@ -3146,7 +3478,7 @@ inline std::error_code Os::remove_file(const Endpoint& path, const FileInfo& fil
     return error;
 }
 
-#endif // POSIX
+#    endif // POSIX
 
 } // namespace detail
 
@@ -3220,7 +3552,6 @@ struct ProcessStat {
     std::string name;
     char state = '?';
     std::uint32_t parent = 0;
-    std::uint32_t group = 0;
     std::uint32_t session = 0;
     bool has_terminal = false;
     bool is_exiting = false; // this thread
@@ -3242,7 +3573,6 @@ inline ProcessStat read_stat(std::string_view text) {
         switch (field) {
         case 3: stat.state = value.empty() ? '?' : value[0]; break;
         case 4: take_number(value, stat.parent); break;
-        case 5: take_number(value, stat.group); break;
         case 6: take_number(value, stat.session); break;
         case 7: stat.has_terminal = value != "0"; break;
         case 9: stat.is_exiting = take_number(value, flags) && (flags & exiting) != 0; break;
@@ -3265,38 +3595,47 @@ inline Numbers status_numbers(std::string_view text, std::string_view key) {
     while (!text.empty()) {
         std::string_view line = take_line(text);
         if (!take(line, key) || !take(line, ":")) { continue; }
+        const auto take_space = [&] { return take(line, "\t") || take(line, " "); };
         std::uint32_t number = 0;
-        while (take(line, "\t") || take(line, " ") || take_number(line, number)) {
-            if (line.empty() || line[0] == '\t' || line[0] == ' ') {
-                if (numbers.count < std::size(numbers.first)) { numbers.first[numbers.count] = number; }
-                ++numbers.count;
-            }
+        while (take_space()) {
+            while (take_space()) {}
+            if (!take_number(line, number) || (!line.empty() && line[0] != '\t' && line[0] != ' ')) { break; }
+            if (numbers.count < std::size(numbers.first)) { numbers.first[numbers.count] = number; }
+            ++numbers.count;
         }
     }
     return numbers;
 }
 
-// Returns the system service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it. Returns an
-// empty text for a process of a person's session.
+// True if a control group with this name in this parent belongs to a container. ".." is the parent of a group outside
+// of our cgroup namespace, as in a pod whose containers share their pids (man 7 cgroup_namespaces).
+inline bool is_container_group(std::string_view name, std::string_view parent) noexcept {
+    return starts_with(name, "kubepods") || starts_with(parent, "kubepods") || starts_with(name, "lxc.payload.") ||
+           parent == "docker" || parent == "lxc" || (parent == ".." && name != "..") ||
+           (ends_with(name, ".scope") && is_one_of(name, "cri-containerd-*,crio-*,docker-*,libpod-*,nerdctl-*"));
+}
+
+// Returns the service or the container in /proc/PID/cgroup (man 7 cgroups), as the path down to it. Returns an empty
+// text for a process of a person's session. OpenRC names its groups "openrc.NAME", or NAME in a hierarchy of its own.
 inline std::string read_cgroup(std::string_view text) {
     while (!text.empty()) {
-        std::string_view line = take_line(text);
+        const std::string_view line = take_line(text);
         const std::string_view path = line.substr((std::min)(line.size(), line.find('/')));
+        const bool is_of_person = starts_with(path, "/user.slice");
         std::string_view found;
         std::string_view parent;
         for (std::size_t at = 0; at < path.size();) {
             const std::size_t end = (std::min)(path.size(), path.find('/', at + 1));
             const std::string_view name = path.substr(at + 1, end - at - 1);
-            const bool is_container = parent == "docker" || name.substr(0, 8) == "kubepods" ||
-                                      (ends_with(name, ".scope") &&
-                                       (name.substr(0, 7) == "docker-" || name.substr(0, 7) == "libpod-" ||
-                                        name.substr(0, 5) == "crio-" || name.substr(0, 15) == "cri-containerd-"));
-            if (is_container || parent.substr(0, 8) == "kubepods" ||
-                (ends_with(name, ".service") && path.substr(0, at).find("/system.slice") != std::string_view::npos)) {
+            if (is_container_group(name, parent) || starts_with(name, "openrc.") || parent == "rc" ||
+                (ends_with(name, ".service") && !is_of_person)) {
                 found = path.substr(0, end);
             }
             parent = name;
             at = end;
+        }
+        if (line.find(":name=openrc:/") != std::string_view::npos && path.size() > 1) {
+            return "/openrc" + std::string(path);
         }
         if (!found.empty()) { return std::string(found); }
     }
@@ -3321,7 +3660,7 @@ inline void select_same_file(const Endpoint& wanted, std::uint32_t device, std::
     }
 }
 
-#if defined(__linux__)
+#    if defined(__linux__)
 
 inline constexpr Os::Traits Os::traits{"sudo ss -tulnp 'sport = :PORT'", false, true, true, true};
 
@@ -3416,13 +3755,13 @@ inline std::string Os::arguments(std::uint32_t pid, std::error_code& error) {
     return text;
 }
 
-inline std::vector<std::uint32_t> Os::children(std::uint32_t pid, std::error_code& error) {
+inline std::vector<std::uint32_t> Os::list_processes(std::error_code& error) {
     std::vector<std::uint32_t> found;
     const Handle proc = open_directory(AT_FDCWD, "/proc");
     const int failure = for_each_number(proc, [&](const char* name) {
-        std::uint32_t other = 0;
         std::string_view digits = name;
-        if (take_number(digits, other) && parent(other, error) == pid) { found.push_back(other); }
+        found.push_back(0);
+        take_number(digits, found.back());
         return true;
     });
     if (failure != 0) { error = system_error(failure); }
@@ -3446,8 +3785,29 @@ template <class Visit> void for_each_thread(int process, std::error_code& error,
 
 // The start of a user map that maps all users (man 7 user_namespaces): only then no user is unmapped.
 inline bool maps_all_users(std::error_code& error) {
-    const auto map = status_numbers(':' + read_proc(AT_FDCWD, "/proc/self/uid_map", error), "");
+    const auto map = status_numbers(": " + read_proc(AT_FDCWD, "/proc/self/uid_map", error), "");
     return map.count == 3 && map.first[2] == UINT32_MAX;
+}
+
+inline bool Os::is_privileged() {
+    constexpr std::uint64_t ptrace = 1U << 19; // CAP_SYS_PTRACE, man 7 capabilities
+    std::error_code error;
+    const std::string status = read_proc(AT_FDCWD, "/proc/self/status", error);
+    constexpr std::string_view key = "CapEff:\t";
+    std::string_view digits = std::string_view(status).substr((std::min)(status.size(), status.find(key)));
+    std::uint64_t capabilities = 0;
+    return take(digits, key) && take_number(digits, capabilities, 16) && (capabilities & ptrace) != 0 &&
+           maps_all_users(error);
+}
+
+// True if an emulator (qemu-user, valgrind, Rosetta) runs this program. It answers for the link with the name of the
+// program, and the kernel answers for the file with the emulator's.
+inline bool is_emulated() {
+    struct ::stat named {};
+    struct ::stat running {};
+    return ::stat(read_link(AT_FDCWD, "/proc/self/exe").c_str(), &named) == 0 &&
+           ::stat("/proc/self/exe", &running) == 0 &&
+           (named.st_dev != running.st_dev || named.st_ino != running.st_ino);
 }
 
 // Reads what a process runs, from its directory or from that of a thread.
@@ -3485,7 +3845,6 @@ inline ProcessInfo Os::inspect(std::uint32_t pid) {
     info.holder.start_time = stat.start_time;
     info.holder.name = stat.name;
     info.parent = stat.parent;
-    info.group = stat.group;
     info.session = stat.session;
     info.has_terminal = stat.has_terminal;
     info.is_stopped = stat.state == 'T';
@@ -3507,22 +3866,23 @@ inline ProcessInfo Os::inspect(std::uint32_t pid) {
     info.in_foreign_namespace = status_numbers(status, "NSpid").count > 1;      // its number in a namespace below ours
     info.is_dumping_core = status_numbers(status, "CoreDumping").first[0] != 0; // since Linux 4.15
     info.service = read_cgroup(read_proc(at, "cgroup", info.error));
-    if (!stat.is_exiting) {
-        inspect_program(at, info);
-    } else { // the first thread has exited: the others may be running
+    if (!stat.is_exiting) { inspect_program(at, info); }
+    if (stat.is_exiting || info.holder.executable.empty()) { // the first thread has exited: others may be running
         for_each_thread(at, info.error, [&](int thread, const ProcessStat& other) {
             info.is_exiting = other.is_exiting;
             if (!other.is_exiting) { inspect_program(thread, info); }
             return other.is_exiting;
         });
     }
+    if (pid == current_pid() && is_emulated()) { info.executable_file = {}; }
     return info;
 }
 
 inline PortRange Os::ephemeral_ports() {
     PortRange range;
     std::error_code error;
-    const auto numbers = status_numbers(':' + read_proc(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range", error), "");
+    const auto numbers =
+        status_numbers(": " + read_proc(AT_FDCWD, "/proc/sys/net/ipv4/ip_local_port_range", error), "");
     if (numbers.count == 2 && numbers.first[0] <= numbers.first[1] && numbers.first[1] <= 65535) {
         range = {static_cast<std::uint16_t>(numbers.first[0]), static_cast<std::uint16_t>(numbers.first[1])};
     }
@@ -3854,16 +4214,20 @@ inline std::error_code Os::attach_owners(std::vector<Socket>& rows, std::uint32_
     return failure == 0 ? std::error_code() : system_error(failure);
 }
 
-#    if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
+#        if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
 inline constexpr long call_pidfd_open = SYS_pidfd_open;
 inline constexpr long call_pidfd_send_signal = SYS_pidfd_send_signal;
-#    else // headers before Linux 5.3: no such call, ENOSYS
+#        else // headers before Linux 5.3: no such call, ENOSYS
 inline constexpr long call_pidfd_open = -1;
 inline constexpr long call_pidfd_send_signal = -1;
-#    endif
+#        endif
 
 inline void Os::Process::pin() {
     handle_ = Handle(::syscall(call_pidfd_open, static_cast<pid_t>(id_.pid), 0));
+    if (handle_ && send_signal(handle_, id_.pid, 0) != 0 && errno == ENOSYS) { // forbidden by a filter
+        handle_ = Handle();
+        errno = ENOSYS;
+    }
     if (!handle_ && (errno == ENOSYS || errno == EPERM)) { // before Linux 5.3, or forbidden by a filter
         const ProcessInfo info = Os::inspect(id_.pid);
         id_.start_time = info.holder.start_time;
@@ -3898,20 +4262,20 @@ inline bool is_on_network(const char* path) noexcept {
 
 // Not by link() first: another user's socket may not be linked (fs.protected_hardlinks, man 5 proc_sys_fs).
 inline bool move_back(const char* from, const char* to) noexcept {
-#    if defined(SYS_renameat2)                // since Linux 3.15
+#        if defined(SYS_renameat2)            // since Linux 3.15
     constexpr unsigned without_replacing = 1; // RENAME_NOREPLACE
     if (::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, without_replacing) == 0) { return true; }
-#    endif
+#        endif
     return ::link(from, to) == 0 && ::unlink(from) == 0;
 }
 
-#endif // Linux
+#    endif // Linux
 
 } // namespace detail
 
 // 16  macOS ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-#if defined(__APPLE__)
+#    if defined(__APPLE__)
 namespace detail {
 
 // in_pcbbind in bsd/netinet/in_pcb.c: with SO_REUSEADDR only a socket on the very address conflicts.
@@ -4015,7 +4379,7 @@ inline bool list_sockets_of(std::uint32_t pid, const Endpoint& wanted, std::vect
     return true;
 }
 
-inline std::vector<std::uint32_t> list_pids(std::error_code& error) {
+inline std::vector<std::uint32_t> Os::list_processes(std::error_code& error) {
     std::vector<int> pids;
     if (!list_all(pids, [](void* buffer, int size) { return ::proc_listpids(PROC_ALL_PIDS, 0, buffer, size); })) {
         error = system_error(errno);
@@ -4028,7 +4392,7 @@ inline std::vector<std::uint32_t> list_pids(std::error_code& error) {
 inline std::vector<Socket> Os::list_sockets(const Endpoint& endpoint, Which, std::error_code& error) {
     std::vector<Socket> rows;
     error.clear();
-    for (const std::uint32_t pid : list_pids(error)) {
+    for (const std::uint32_t pid : list_processes(error)) {
         if (!list_sockets_of(pid, endpoint, rows) && is_out_of_resources(errno)) { error = system_error(errno); }
     }
     return error ? std::vector<Socket>() : rows;
@@ -4061,12 +4425,6 @@ inline std::string Os::arguments(std::uint32_t pid, std::error_code& error) {
     return text.substr(begin, end - begin);
 }
 
-inline std::vector<std::uint32_t> Os::children(std::uint32_t pid, std::error_code& error) {
-    std::vector<std::uint32_t> found = list_pids(error);
-    remove_if(found, [&](std::uint32_t other) { return parent(other, error) != pid; });
-    return found;
-}
-
 inline ProcessInfo Os::inspect(std::uint32_t pid) {
     ProcessInfo info;
     proc_bsdinfo full{};
@@ -4075,7 +4433,7 @@ inline ProcessInfo Os::inspect(std::uint32_t pid) {
     if (process_info(pid, PROC_PIDTBSDINFO, full)) {
         info.holder.start_time = full.pbi_start_tvsec * 1000000 + full.pbi_start_tvusec;
         info.holder.name = full.pbi_name[0] != '\0' ? full.pbi_name : full.pbi_comm;
-        info.group = full.pbi_pgid;
+        info.is_exiting = (full.pbi_flags & PROC_FLAG_INEXIT) != 0;
         info.has_terminal = full.e_tdev != UINT32_MAX; // NODEV
     } else {
         info.is_dead = errno == ESRCH;
@@ -4113,6 +4471,8 @@ inline std::uint32_t Os::parent(std::uint32_t pid, std::error_code& error) {
 
 // A process under a debugger is the debugger's child here: it is found among the ancestors.
 inline std::uint32_t Os::debugger(std::error_code&) { return 0; }
+
+inline bool Os::is_privileged() { return ::geteuid() == 0; }
 
 inline PortRange Os::ephemeral_ports() {
     PortRange range;
@@ -4156,11 +4516,11 @@ inline bool move_back(const char* from, const char* to) noexcept {
 }
 
 } // namespace detail
-#endif // macOS
+#    endif // macOS
 
 // 17  other POSIX systems: find by lsof and report ////////////////////////////////////////////////////////////////////
 
-#if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
+#    if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
 namespace detail {
 
 inline constexpr Os::Traits Os::traits{"sudo lsof -nP -i :PORT", true, false};
@@ -4183,8 +4543,9 @@ inline std::string Os::arguments(std::uint32_t, std::error_code& error) {
     error = std::make_error_code(std::errc::function_not_supported);
     return "";
 }
-inline std::vector<std::uint32_t> Os::children(std::uint32_t, std::error_code&) { return {}; }
+inline std::vector<std::uint32_t> Os::list_processes(std::error_code&) { return {}; }
 inline std::uint32_t Os::debugger(std::error_code&) { return 0; }
+inline bool Os::is_privileged() { return ::geteuid() == 0; }
 inline std::uint64_t Os::now() noexcept { return 0; }
 inline bool Os::started_after(const Holder&, std::uint64_t) noexcept { return false; }
 
@@ -4195,7 +4556,7 @@ inline bool is_on_network(const char*) noexcept { return true; }
 inline bool move_back(const char*, const char*) noexcept { return false; }
 
 } // namespace detail
-#endif // other POSIX systems
+#    endif // other POSIX systems
 
 // 18  Windows /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
@@ -4238,7 +4599,7 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
 } // namespace ADDR_IN_USE_NAMESPACE
 } // namespace addr_in_use
 
-#if defined(_WIN32)
+#    if defined(_WIN32)
 
 // As in the SDK (windows.h), which brings 29,000 macros and 100,000 lines. It may be included too, before or after;
 // only NO_STRICT, which gives HMODULE another type, is not supported.
@@ -4248,11 +4609,11 @@ struct _SECURITY_ATTRIBUTES;
 struct _INPUT_RECORD;
 struct tagPROCESSENTRY32W;
 extern "C" {
-#    if defined(_WIN64)
+#        if defined(_WIN64)
 typedef long long(__stdcall* addr_in_use_function)();
-#    else
+#        else
 typedef int(__stdcall* addr_in_use_function)();
-#    endif
+#        endif
 __declspec(dllimport) HINSTANCE__* __stdcall LoadLibraryExA(const char*, void*, unsigned long);
 __declspec(dllimport) addr_in_use_function __stdcall GetProcAddress(HINSTANCE__*, const char*);
 __declspec(dllimport) unsigned long __stdcall GetLastError();
@@ -4314,7 +4675,8 @@ inline Handle::~Handle() {
 }
 
 inline std::uint32_t Os::current_pid() noexcept { return static_cast<std::uint32_t>(::GetCurrentProcessId()); }
-inline bool Os::is_privileged() noexcept { return false; } // asked only where a socket shows its user
+inline bool Os::is_privileged() { return false; } // asked only where a socket shows its user
+inline bool Os::allow_cancellation(bool) noexcept { return false; }
 inline void Os::pause(Milliseconds time) noexcept { ::Sleep(static_cast<unsigned long>(time.count())); }
 
 // Steps of 100 ns since 1601, the clock of GetProcessTimes.
@@ -4497,6 +4859,12 @@ inline std::vector<std::uint32_t> Os::children(std::uint32_t pid, std::error_cod
     for (const ProcessEntry& entry : all_processes(error)) {
         if (entry.parent == pid && entry.pid != pid) { found.push_back(static_cast<std::uint32_t>(entry.pid)); }
     }
+    return found;
+}
+
+inline std::vector<std::uint32_t> Os::list_processes(std::error_code& error) {
+    std::vector<std::uint32_t> found;
+    for (const ProcessEntry& entry : all_processes(error)) { found.push_back(static_cast<std::uint32_t>(entry.pid)); }
     return found;
 }
 
@@ -4702,13 +5070,13 @@ inline void Os::write_line(std::string_view line) {
 } // namespace detail
 } // namespace ADDR_IN_USE_NAMESPACE
 } // namespace addr_in_use
-#endif // Windows
+#    endif // Windows
 
-#undef ADDR_IN_USE_CATCH_ALL
-#undef ADDR_IN_USE_HAS_EXCEPTIONS
-#undef ADDR_IN_USE_NAMESPACE
-#undef ADDR_IN_USE_OS_POSIX
-#undef ADDR_IN_USE_RETHROW
-#undef ADDR_IN_USE_TRY
+#    undef ADDR_IN_USE_CATCH_ALL
+#    undef ADDR_IN_USE_HAS_EXCEPTIONS
+#    undef ADDR_IN_USE_NAMESPACE
+#    undef ADDR_IN_USE_OS_POSIX
+#    undef ADDR_IN_USE_RETHROW
+#    undef ADDR_IN_USE_TRY
 
 #endif // RETRY_ON_ADDR_IN_USE_HPP_0_2_0

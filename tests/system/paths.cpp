@@ -342,20 +342,6 @@ TEST_CASE("a server in another network namespace is reached by its path, and liv
     }
 }
 
-TEST_CASE("a server that finishes its connections keeps the file under them") {
-    const Directory own;
-    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
-    Helper holder({"release-on-term", word("listen", here)});
-    const int client = open_at(here, true);
-    holder.accept();
-    const Started started = start_on(here);
-    CHECK_FALSE(started.serves);
-    CHECK(started.fate() == Fate::released);
-    CHECK(started.recovery.obstacle == Obstacle::live_connection);
-    CHECK(holder.alive());
-    close(client);
-}
-
 TEST_CASE("we do not end ourselves for a path") {
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");

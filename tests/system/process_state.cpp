@@ -113,8 +113,8 @@ TEST_CASE("the log says who holds the address and what became of them") {
     close(ends[0]);
     const std::string who = "holder (pid " + std::to_string(holder.pid()) + ')';
     const std::string prefix = "retry_on_addr_in_use: ";
-    CHECK_THAT(text, has_text(prefix + "127.0.0.1:" + std::to_string(holder.port()) + " is held by " + who + '\n' +
-                              prefix + who + " exited after "));
+    CHECK_THAT(text, has_text(prefix + "127.0.0.1:" + std::to_string(holder.port()) + " is held by " + who +
+                              ": waiting for up to 2000 ms\n" + prefix + who + " exited after "));
     CHECK(text.back() == '\n');
 }
 

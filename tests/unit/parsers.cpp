@@ -86,6 +86,7 @@ TEST_CASE("lines of numbers in /proc/PID/status") {
     CHECK(first("NSpid") == std::vector<std::uint32_t>{100, 7});
     CHECK(first("TracerPid") == std::vector<std::uint32_t>{0});
     CHECK(status_numbers("Groups:\t1 2 3 4 5 6\n", "Groups").count == 6);
+    CHECK(status_numbers(":          0          0 4294967295\n", "").count == 3); // uid_map
     for (const char* none : {"Name:\t7\n", "Uid:\t1x\t2\n", "Uid:\t99999999999\n", "Uid:", ""}) {
         CHECK(status_numbers(none, "Uid").count == 0);
     }
@@ -106,10 +107,25 @@ TEST_CASE("services and containers in /proc/PID/cgroup") {
         read_cgroup(text);
     }
     CHECK(read_cgroup("0::/").empty());
-    CHECK_THAT(stop_advice("/system.slice/nginx.service"), has_text("systemctl stop nginx.service"));
-    CHECK_THAT(stop_advice("/docker/0123"), has_text("docker stop"));
-    CHECK_THAT(stop_advice("/x/libpod-1.scope"), has_text("podman stop"));
-    CHECK_THAT(stop_advice("/kubepods.slice/pod1"), has_text("pod"));
+    CHECK(read_cgroup("0::/web.slice/shop.service\n") == "/web.slice/shop.service");
+    CHECK(read_cgroup("0::/runtime.slice/x.service\n") == "/runtime.slice/x.service");
+    CHECK(read_cgroup("0::/openrc.nginx\n") == "/openrc.nginx");
+    CHECK(read_cgroup("0::/rc/nginx\n") == "/rc/nginx");
+    CHECK(read_cgroup("1:name=openrc:/nginx\n0::/\n") == "/openrc/nginx");
+    CHECK(read_cgroup("1:name=openrc:/\n0::/\n").empty());
+    CHECK(read_cgroup("0::/../0123abcd\n") == "/../0123abcd");
+    CHECK(read_cgroup("0::/..\n").empty());
+    CHECK(read_cgroup("0::/lxc/box\n") == "/lxc/box");
+    CHECK(read_cgroup("0::/lxc.payload.box/init.scope\n") == "/lxc.payload.box");
+    CHECK_THAT(stop_advice("/system.slice/nginx.service", 7), has_text("systemctl stop nginx.service"));
+    CHECK_THAT(stop_advice("/system.slice/cron.service", 7), has_text("kill 7"));
+    CHECK_THAT(stop_advice("/x.slice/actions.runner.a-b.c.service", 7), has_text("kill 7"));
+    CHECK_THAT(stop_advice("/openrc.nginx", 7), has_text("rc-service nginx stop"));
+    CHECK_THAT(stop_advice("/openrc/nginx", 7), has_text("rc-service nginx stop"));
+    CHECK_THAT(stop_advice("/docker/0123", 7), has_text("docker stop"));
+    CHECK_THAT(stop_advice("/lxc/box", 7), has_text("lxc-stop"));
+    CHECK_THAT(stop_advice("/x/libpod-1.scope", 7), has_text("podman stop"));
+    CHECK_THAT(stop_advice("/kubepods.slice/pod1", 7), has_text("pod"));
 }
 
 TEST_CASE("the tables of GetExtendedTcpTable and GetExtendedUdpTable") {

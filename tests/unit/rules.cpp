@@ -87,11 +87,8 @@ TEST_CASE("UDP programs that share an address do so on purpose") {
     const Endpoint here("127.0.0.1", 853, Transport::udp); // given out to clients nowhere
     Holder other = holder_at(here, nobodys_pid + 1);
     CHECK(reasons(here, {holder_at(here), other}).empty());
-    other.executable = "/opt/other";
-    CHECK(reasons(here, {holder_at(here), other}).size() == 2);
-    other.executable.clear();
-    CHECK(reasons(here, {other, other}).empty()); // one process
-    CHECK(reasons(here, {holder_at(here), other}).size() == 2);
+    other.executable = "/opt/other"; // one socket, or none any more: tests/system/hard_holders.cpp has two
+    CHECK(reasons(here, {holder_at(here), other}).empty());
 }
 
 TEST_CASE("a UDP socket on an ephemeral port may be a client") {
@@ -156,7 +153,7 @@ TEST_CASE("programs whose end does harm are known by their executable and by the
     CHECK_THAT(advice("renamed", "/usr/bin/tmux (deleted)"), has_text("inherited"));
     CHECK_THAT(advice("qemu-system-x86", ""), has_text("virtual machine"));
     CHECK_THAT(advice("ControlCenter", ""), has_text("AirPlay"));
-    for (const char* name : {"python3", "node", "java", "nginx", "my-server", "codeserver", "dockerish", "sshx", "x"}) {
+    for (const char* name : {"python3", "node", "java", "nginx", "my-server", "codeserver", "dockerish", "sshx"}) {
         CHECK(advice(name, "").empty());
     }
     CHECK(advice("bash", "").empty());
