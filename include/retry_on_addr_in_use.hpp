@@ -541,6 +541,7 @@ struct Socket {
     std::uint64_t inode = 0;      // number of the socket; 0: no process has it open, or the system has none
     std::uint32_t pid = 0;        // of its owner; 0: unknown
     std::uint64_t start_time = 0; // of its owner, read together with its descriptors; 0: unknown
+    std::uint64_t created = 0;    // Windows: when the owner made it; 0: unknown
     std::string user;             // in the kernel's table; empty: unknown
     std::string owner_name;       // lsof: name and user of the process
     std::string owner_user;
@@ -1247,11 +1248,12 @@ template <class S, class X> inline constexpr bool has_own_rule = detected<Traits
 
 // True if the user's own rule recognises `x`. A rule that throws says no.
 template <class S, class X> bool matches_own_rule([[maybe_unused]] const X& x) {
+    bool matches = false;
     if constexpr (has_own_rule<S, X>) {
-        ADDR_IN_USE_TRY { return static_cast<bool>(TraitsOf<S>::is_address_in_use(x)); }
+        ADDR_IN_USE_TRY { matches = static_cast<bool>(TraitsOf<S>::is_address_in_use(x)); }
         ADDR_IN_USE_CATCH_ALL {}
     }
-    return false;
+    return matches;
 }
 
 // Preflight and AskProbe pass everything on to the server inside.
@@ -1325,9 +1327,10 @@ inline Failure classify(int value, std::string_view category) noexcept {
 
 // Returns the text of a code, or an empty one if that throws. The user's own result or exception must survive.
 template <class T> std::string message_of(const T& code) noexcept {
-    ADDR_IN_USE_TRY { return code.message(); }
+    std::string text;
+    ADDR_IN_USE_TRY { text = code.message(); }
     ADDR_IN_USE_CATCH_ALL {}
-    return "";
+    return text;
 }
 
 template <class T> Failure classify_code(const T& code, std::string& text) {
@@ -1360,7 +1363,8 @@ template <class S, class T> Failure classify_value(const T& value, int error, st
     if (detail::matches_own_rule<S>(value)) { return Failure::in_use; }
     bool failed = false;
     if constexpr (is_code<T>) {
-        return detail::classify_code(value, text);
+        const Failure failure = detail::classify_code(value, text);
+        if (failure != Failure::none) { return failure; }
     } else if constexpr (std::is_same_v<T, bool>) {
         failed = !value;
     } else if constexpr (is_signed_number<T>) {
@@ -1388,10 +1392,24 @@ template <class S, class T> Failure classify_value(const T& value, int error, st
 }
 
 #    if ADDR_IN_USE_HAS_EXCEPTIONS()
+// True if Boost's text ends with this number ("[system:98]", "[system:10048 at ...", since 1.79), in any language.
+inline bool has_system_number(std::string_view text, int number) {
+    const std::string mark = "[system:" + std::to_string(number);
+    const std::size_t at = text.find(mark);
+    const std::string_view rest = at == std::string_view::npos ? "x" : text.substr(at + mark.size());
+    return rest.empty() || rest[0] == ']' || rest[0] == ' ';
+}
+
 inline bool says_in_use(std::string_view text) {
+    std::string message = system_error(Os::traits.in_use).message();
+    while (!message.empty() && (message.back() == '.' || message.back() == '\r' || message.back() == '\n')) {
+        message.pop_back(); // Boost strips them
+    }
     return text.find("ddress already in use") != std::string_view::npos ||
            text.find(std::generic_category().message(EADDRINUSE)) != std::string_view::npos ||
-           text.find(system_error(Os::traits.in_use).message()) != std::string_view::npos;
+           (!starts_with(message, "Unknown error") && text.find(message) != std::string_view::npos) || // of MinGW
+           has_system_number(text, Os::traits.in_use) ||
+           (Os::traits.denied != 0 && has_system_number(text, Os::traits.denied));
 }
 
 // Classifies the current exception and all that it nests. Codes take precedence over texts, on every level.
@@ -1639,7 +1657,10 @@ inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket
         }
         for (; i < rows.size() && rows[i].pid == pid; ++i) {
             Socket& row = rows[i];
-            if (pid == 0 || info.is_dead || (row.start_time != 0 && row.start_time != info.holder.start_time)) {
+            const bool is_other = row.start_time != 0 && row.start_time != info.holder.start_time;
+            const bool is_younger =
+                row.created != 0 && info.holder.start_time > row.created; // it has a dead owner's pid
+            if (pid == 0 || info.is_dead || is_other || is_younger) {
                 ownerless.push_back(Socket(row));
                 row.inode = 0;
                 continue;
@@ -2594,7 +2615,7 @@ public:
             give_up(Obstacle::probe_failed);
         } else if (!holders.empty()) {
             const Obstacle obstacle = obstacle_of(holders);
-            if (obstacle == Obstacle::taken_again) { name_new_holders(holders); }
+            name_new_holders(holders);
             give_up(obstacle);
         } else if (answer = test_bind(recovery_.endpoint); answer == std::errc::address_in_use) {
             give_up(Obstacle::invisible_holder);
@@ -2604,16 +2625,17 @@ public:
     }
 
     [[nodiscard]] bool is_held() {
+        bool held = false;
         ADDR_IN_USE_TRY {
             if constexpr (detected<Held, Probe>) {
-                return static_cast<bool>(probe_.held(recovery_.endpoint));
+                held = static_cast<bool>(probe_.held(recovery_.endpoint));
             } else {
                 std::error_code error;
-                return any_of(call_probe(error), [](const Holder& holder) { return holds_address(holder); });
+                held = any_of(call_probe(error), [](const Holder& holder) { return holds_address(holder); });
             }
         }
         ADDR_IN_USE_CATCH_ALL {} // it cannot see: there is nothing to wait for
-        return false;
+        return held;
     }
 
 private:
@@ -2672,8 +2694,10 @@ private:
 
     // True if the process held the address at the first look.
     [[nodiscard]] bool was_found(const Holder& holder) const {
+        // Beside a holder of the very address, one of a wildcard was not looked for.
+        const bool is_beside = Os::traits.exact_bind_wins && !is_socket_of(holder, recovery_.endpoint);
         return any_of(found_, [&](const Holder& found) {
-            return found.pid == holder.pid && found.start_time == holder.start_time;
+            return is_beside || (found.pid == holder.pid && found.start_time == holder.start_time);
         });
     }
 
@@ -2844,7 +2868,9 @@ private:
     void name_new_holders(const std::vector<Holder>& holders) {
         for (const Holder& holder : holders) {
             if (!holds_address(holder) || was_found(holder)) { continue; }
-            name_holder(holder, Os::started_after(holder, begin_)
+            std::string reason = reason_not_to_offer(holder);
+            name_holder(holder, !reason.empty() ? reason
+                                : Os::started_after(holder, begin_)
                                     ? "it started after this start began: stop the service manager that restarts it"
                                     : "it did not hold the address at first");
         }
@@ -3155,9 +3181,11 @@ inline bool is_target(std::uint32_t pid) noexcept { return pid > 1 && pid <= INT
 inline bool is_out_of_resources(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 inline bool is_no_process(int error) noexcept { return error == ENOENT || error == ESRCH; }
 
-// Each system defines these four: `has_exited` for a process that no handle pins, `move_back` without replacing a file.
+// Each system defines these five: `has_exited` for a process that no handle pins, `wait_for_input` of a terminal,
+// `move_back` without replacing a file.
 int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept;
 bool has_exited(std::uint32_t pid, std::uint64_t start_time);
+bool wait_for_input(const Handle& terminal, Clock::time_point deadline) noexcept;
 bool is_on_network(const char* path) noexcept;
 bool move_back(const char* from, const char* to) noexcept;
 
@@ -3316,9 +3344,8 @@ inline bool Os::ask_on_terminal(const std::string& question, Milliseconds timeou
     }
     std::string answer;
     while (answer.empty() || (answer.back() != '\n' && answer.back() != '\r')) {
-        pollfd input{terminal.descriptor(), POLLIN, 0};
         char c = 0;
-        if (poll_until(&input, 1, deadline) <= 0 || ::read(terminal.descriptor(), &c, 1) != 1) { return false; }
+        if (!wait_for_input(terminal, deadline) || ::read(terminal.descriptor(), &c, 1) != 1) { return false; }
         answer += c;
     }
     answer.pop_back();
@@ -4247,6 +4274,11 @@ inline int send_signal(const Handle& handle, std::uint32_t pid, int number) noex
                   : ::kill(static_cast<pid_t>(pid), number);
 }
 
+inline bool wait_for_input(const Handle& terminal, Clock::time_point deadline) noexcept {
+    pollfd input{terminal.descriptor(), POLLIN, 0};
+    return poll_until(&input, 1, deadline) > 0;
+}
+
 // The numbers of network file systems (man 2 statfs).
 inline bool is_on_network(const char* path) noexcept {
     struct ::statfs facts {};
@@ -4500,6 +4532,20 @@ inline void Os::Process::pin() {
 
 inline bool has_exited(std::uint32_t, std::uint64_t) { return true; } // without a handle it had exited at once
 
+// By select(): poll() refuses terminals here (filt_specattach in bsd/miscfs/specfs/spec_vnops.c).
+inline bool wait_for_input(const Handle& terminal, Clock::time_point deadline) noexcept {
+    for (;;) {
+        const auto left = left_until(deadline).count();
+        timeval time{static_cast<time_t>(left / 1000), static_cast<suseconds_t>(left % 1000 * 1000)};
+        fd_set input;
+        FD_ZERO(&input);
+        if (terminal.descriptor() >= FD_SETSIZE) { return false; }
+        FD_SET(terminal.descriptor(), &input);
+        const int ready = ::select(terminal.descriptor() + 1, &input, nullptr, nullptr, &time);
+        if (ready >= 0 || errno != EINTR) { return ready > 0; }
+    }
+}
+
 inline int send_signal(const Handle&, std::uint32_t pid, int number) noexcept {
     return ::kill(static_cast<pid_t>(pid), number);
 }
@@ -4551,6 +4597,10 @@ inline bool Os::started_after(const Holder&, std::uint64_t) noexcept { return fa
 
 inline void Os::Process::pin() { error_ = std::make_error_code(std::errc::function_not_supported); }
 inline bool has_exited(std::uint32_t, std::uint64_t) { return false; }
+inline bool wait_for_input(const Handle& terminal, Clock::time_point deadline) noexcept {
+    pollfd input{terminal.descriptor(), POLLIN, 0};
+    return poll_until(&input, 1, deadline) > 0;
+}
 inline int send_signal(const Handle&, std::uint32_t, int) noexcept { return -1; }
 inline bool is_on_network(const char*) noexcept { return true; }
 inline bool move_back(const char*, const char*) noexcept { return false; }
@@ -4562,19 +4612,21 @@ inline bool move_back(const char*, const char*) noexcept { return false; }
 
 namespace detail {
 
-// A table of GetExtendedTcpTable or GetExtendedUdpTable: a count, then rows of 32-bit fields. Addresses and ports are
-// in network order, a port in the low half of its field. A dual-stack socket has a row in each family, so the row of a
-// "::" stands for IPv6 alone.
+// A table of GetExtendedTcpTable or GetExtendedUdpTable with owner modules (MIB_TCPROW_OWNER_MODULE and its kin): a
+// count, then rows. Addresses and ports are in network order, a port in the low half of its field; a scope may be in
+// either order. A dual-stack socket has a row in each family, so the row of a "::" stands for IPv6 alone.
 inline void read_ip_table(const unsigned char* bytes, std::size_t size, const Endpoint& wanted, bool v6,
                           std::vector<Socket>& rows) {
     struct Layout { // the offsets within a row
-        std::size_t size, address, scope, port, state;
+        std::size_t size, address, scope, port, state, pid, created;
     };
     const bool is_tcp = wanted.transport() == Transport::tcp;
-    const Layout at = is_tcp ? (v6 ? Layout{56, 0, 16, 20, 48} : Layout{24, 4, 0, 8, 0})
-                             : (v6 ? Layout{28, 0, 16, 20, 0} : Layout{12, 0, 0, 4, 0});
-    constexpr std::size_t count_size = 4;
-    constexpr std::uint32_t listening = 2; // MIB_TCP_STATE_LISTEN
+    const Layout at = is_tcp ? (v6 ? Layout{192, 0, 16, 20, 48, 52, 56} : Layout{160, 4, 0, 8, 0, 20, 24})
+                             : (v6 ? Layout{176, 0, 16, 20, 0, 24, 32} : Layout{160, 0, 0, 4, 0, 8, 16});
+    constexpr std::size_t count_size = 8;
+    constexpr std::uint32_t closed = 1; // MIB_TCP_STATE_CLOSED: bound, where it has an owner
+    constexpr std::uint32_t listening = 2;
+    constexpr std::uint64_t tolerance = 10000000; // 1 s: no page tells how exact the time of a row is
     if (size < count_size) { return; }
     std::size_t count = (std::min<std::size_t>)(read_bytes<std::uint32_t>(bytes), (size - count_size) / at.size);
     for (const unsigned char* from = bytes + count_size; count > 0; --count, from += at.size) {
@@ -4582,13 +4634,17 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
         Address address = v4_any;
         std::memcpy(address.bytes + (v6 ? 0 : 12), from + at.address, v6 ? 16 : 4);
         const auto state = read_bytes<std::uint32_t>(from + at.state);
-        const auto scope = v6 ? read_bytes<std::uint32_t>(from + at.scope) : 0;
+        const auto scope = v6 && is_link_local(address) ? read_bytes<std::uint32_t>(from + at.scope) : 0;
+        const std::uint32_t swapped = scope << 24 | (scope & 0xff00) << 8 | (scope >> 8 & 0xff00) | scope >> 24;
         Socket row;
-        row.local = make_endpoint(v6, address, wanted.port(), wanted.transport(), scope, true);
-        row.pid = read_bytes<std::uint32_t>(from + at.size - 4);
+        row.local = make_endpoint(v6, address, wanted.port(), wanted.transport(), (std::min)(scope, swapped), true);
+        row.pid = read_bytes<std::uint32_t>(from + at.pid);
+        row.created = read_bytes<std::uint64_t>(from + at.created);
+        if (row.created != 0) { row.created += tolerance; }
         row.state = !is_tcp              ? State::bound
                     : state == listening ? State::listening
                     : row.pid == 0       ? State::lingering
+                    : state == closed    ? State::bound
                                          : State::connected;
         rows.push_back(std::move(row));
     }
@@ -4627,9 +4683,9 @@ __declspec(dllimport) unsigned long __stdcall WaitForSingleObject(void*, unsigne
 __declspec(dllimport) unsigned long __stdcall WaitForMultipleObjects(unsigned long, void* const*, int, unsigned long);
 __declspec(dllimport) int __stdcall GetProcessTimes(void*, _FILETIME*, _FILETIME*, _FILETIME*, _FILETIME*);
 __declspec(dllimport) int __stdcall QueryFullProcessImageNameW(void*, unsigned long, wchar_t*, unsigned long*);
-__declspec(dllimport) void* __stdcall CreateToolhelp32Snapshot(unsigned long, unsigned long);
-__declspec(dllimport) int __stdcall Process32FirstW(void*, tagPROCESSENTRY32W*);
-__declspec(dllimport) int __stdcall Process32NextW(void*, tagPROCESSENTRY32W*);
+void* __stdcall CreateToolhelp32Snapshot(unsigned long, unsigned long); // without dllimport in the SDK too
+int __stdcall Process32FirstW(void*, tagPROCESSENTRY32W*);
+int __stdcall Process32NextW(void*, tagPROCESSENTRY32W*);
 __declspec(dllimport) int __stdcall WideCharToMultiByte(unsigned, unsigned long, const wchar_t*, int, char*, int,
                                                         const char*, int*);
 __declspec(dllimport) void* __stdcall CreateFileW(const wchar_t*, unsigned long, unsigned long, _SECURITY_ATTRIBUTES*,
@@ -4685,8 +4741,9 @@ inline std::uint64_t Os::now() noexcept {
     const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
     return static_cast<std::uint64_t>(std::chrono::duration_cast<Steps>(since_1970).count()) + 116444736000000000U;
 }
+// A creation time is that of the last clock interrupt, up to 15.6 ms before.
 inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexcept {
-    return holder.start_time > moment;
+    return holder.start_time + 156250 > moment;
 }
 
 // Returns a function of one of the system's own libraries by name. Nothing is linked, and no library of that name in
@@ -4836,7 +4893,9 @@ inline ProcessInfo Os::inspect(std::uint32_t pid) {
     info.holder.user = user_of(process);
     for (std::string& user : info.users) { user = info.holder.user; }
     info.parent = living_parent(*entry);
-    if (const auto parent = find(info.parent); parent != entries.end() && name_of(*parent) == "services.exe") {
+    // Without elevation services.exe cannot be opened: its name tells, and it lives as long as the system.
+    if (const auto parent = find(static_cast<std::uint32_t>(entry->parent));
+        parent != entries.end() && same_letters(name_of(*parent), "services.exe")) {
         info.service = "services.exe/" + info.holder.executable;
     }
     info.has_terminal = true;
@@ -4878,9 +4937,9 @@ inline std::error_code read_table(const Endpoint& wanted, bool v6, bool only_lis
     if (function == nullptr) { return last_system_error(); }
     constexpr unsigned long too_small = 122;     // ERROR_INSUFFICIENT_BUFFER
     constexpr unsigned long no_such_family = 50; // ERROR_NOT_SUPPORTED
-    constexpr int tcp_listeners = 3;             // TCP_TABLE_OWNER_PID_LISTENER
-    constexpr int tcp_all = 5;                   // TCP_TABLE_OWNER_PID_ALL
-    constexpr int udp_all = 1;                   // UDP_TABLE_OWNER_PID
+    constexpr int tcp_listeners = 6;             // TCP_TABLE_OWNER_MODULE_LISTENER
+    constexpr int tcp_all = 8;                   // TCP_TABLE_OWNER_MODULE_ALL
+    constexpr int udp_all = 2;                   // UDP_TABLE_OWNER_MODULE
     std::vector<unsigned char> table;
     unsigned long size = 4096;
     unsigned long error = too_small;
@@ -4901,7 +4960,7 @@ inline std::vector<Socket> Os::list_sockets(const Endpoint& endpoint, Which whic
     error.clear();
     if (is_path(endpoint)) { error = not_supported(); } // no table has Unix domain sockets
     for (const bool v6 : {false, true}) {
-        if (!error) { error = read_table(endpoint, v6, which != Which::all, rows); }
+        if (!error) { error = read_table(endpoint, v6, which == Which::listening, rows); }
     }
     return error ? std::vector<Socket>() : rows;
 }

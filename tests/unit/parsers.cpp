@@ -149,39 +149,66 @@ TEST_CASE("the tables of GetExtendedTcpTable and GetExtendedUdpTable") {
         return sockets.size();
     };
 
-    // state, address, port, remote address, remote port, pid
-    REQUIRE(read(table({4,        2,    loopback, port,  0,    0,  4242,     2,    loopback, other, 0, 0, 4242, 5,
-                        loopback, port, loopback, other, 4242, 11, loopback, port, loopback, other, 0}),
-                 tcp, false) == 3);
+    // Each row has the time of its creation and 16 numbers behind its fields.
+    const auto rows = [&](std::size_t size, std::vector<std::vector<std::uint32_t>> fields, std::uint32_t count) {
+        std::vector<std::uint32_t> all{count, 0};
+        for (std::vector<std::uint32_t>& row : fields) {
+            row.resize(size / 4);
+            all.insert(all.end(), row.begin(), row.end());
+        }
+        return table(all);
+    };
+
+    // state, address, port, remote address, remote port, pid, created
+    REQUIRE(read(rows(160,
+                      {{2, loopback, port, 0, 0, 4242, 77, 1},
+                       {2, loopback, other, 0, 0, 4242},
+                       {5, loopback, port, loopback, other, 4242},
+                       {11, loopback, port, loopback, other, 0},
+                       {1, loopback, port, 0, 0, 4243}},
+                      5),
+                 tcp, false) == 4);
     CHECK(sockets[0].local == tcp);
     CHECK(sockets[0].state == State::listening);
     CHECK(sockets[0].pid == 4242);
+    CHECK(sockets[0].created == (std::uint64_t{1} << 32) + 77 + 10000000);
     CHECK(sockets[1].state == State::connected);
+    CHECK(sockets[1].created == 0);
     CHECK(sockets[2].state == State::lingering);
+    CHECK(sockets[3].state == State::bound);
 
     // address, scope, port, remote address, remote scope, remote port, state, pid
     const std::uint32_t last = in_network_order(0, 0, 0, 1);
-    REQUIRE(
-        read(table({2, 0, 0, 0, last, 0, port, 0, 0, 0, 0, 0, 0, 2, 7, 0, 0, 0, 0, 3, port, 0, 0, 0, 0, 0, 0, 2, 8}),
-             tcp, true) == 2);
+    const std::uint32_t link_local = in_network_order(0xfe, 0x80, 0, 0);
+    REQUIRE(read(rows(192,
+                      {{0, 0, 0, last, 4096, port, 0, 0, 0, 0, 0, 0, 2, 7, 88},
+                       {0, 0, 0, 0, 0, port, 0, 0, 0, 0, 0, 0, 2, 8},
+                       {link_local, 0, 0, last, 3, port, 0, 0, 0, 0, 0, 0, 2, 9},
+                       {link_local, 0, 0, last, 3U << 24, port, 0, 0, 0, 0, 0, 0, 2, 9}},
+                      4),
+                 tcp, true) == 4);
     CHECK(sockets[0].local == Endpoint("::1", 6688));
     CHECK(sockets[0].pid == 7);
-    CHECK(to_string(sockets[1].local) == "[::%3]:6688");
+    CHECK(sockets[0].created == 88 + 10000000);
     CHECK(sockets[1].local.v6_only());
+    CHECK(to_string(sockets[2].local) == "[fe80::1%3]:6688");
+    CHECK(to_string(sockets[3].local) == "[fe80::1%3]:6688");
 
     // address, port, pid; and address, scope, port, pid
     const Endpoint udp("127.0.0.1", 6688, Transport::udp);
-    REQUIRE(read(table({1, loopback, port, 9}), udp, false) == 1);
+    REQUIRE(read(rows(160, {{loopback, port, 9, 0, 99}}, 1), udp, false) == 1);
     CHECK(sockets[0].local == udp);
     CHECK(sockets[0].state == State::bound);
     CHECK(sockets[0].pid == 9);
-    REQUIRE(read(table({1, 0, 0, 0, last, 0, port, 10}), udp, true) == 1);
+    CHECK(sockets[0].created == 99 + 10000000);
+    REQUIRE(read(rows(176, {{0, 0, 0, last, 0, port, 10, 0, 98}}, 1), udp, true) == 1);
     CHECK(to_string(sockets[0].local) == "[::1]:6688/udp");
     CHECK(sockets[0].pid == 10);
+    CHECK(sockets[0].created == 98 + 10000000);
 
     // A count beyond the bytes reads no more than there is; less than a count is nothing.
-    CHECK(read(table({0xffffffff, 2, loopback, port, 0, 0, 1}), tcp, false) == 1);
-    CHECK(read(table({0xffffffff}), tcp, false) == 0);
+    CHECK(read(rows(160, {{2, loopback, port, 0, 0, 1}}, 0xffffffff), tcp, false) == 1);
+    CHECK(read(table({0xffffffff, 0}), tcp, false) == 0);
     CHECK(read({1, 0, 0}, tcp, false) == 0);
     CHECK(read({}, tcp, true) == 0);
 }

@@ -43,19 +43,30 @@ static_assert(offsetof(ConsoleEvent, pressed) == offsetof(INPUT_RECORD, Event));
 static_assert(offsetof(ConsoleEvent, character) == offsetof(INPUT_RECORD, Event) + offsetof(KEY_EVENT_RECORD, uChar));
 static_assert(sizeof(FILETIME) == sizeof(std::uint64_t));
 // As read_ip_table has them.
-static_assert(sizeof(MIB_TCPROW_OWNER_PID) == 24 && sizeof(MIB_TCP6ROW_OWNER_PID) == 56);
-static_assert(sizeof(MIB_UDPROW_OWNER_PID) == 12 && sizeof(MIB_UDP6ROW_OWNER_PID) == 28);
-static_assert(offsetof(MIB_TCPTABLE_OWNER_PID, table) == 4 && offsetof(MIB_TCP6TABLE_OWNER_PID, table) == 4);
-static_assert(offsetof(MIB_UDPTABLE_OWNER_PID, table) == 4 && offsetof(MIB_UDP6TABLE_OWNER_PID, table) == 4);
-static_assert(offsetof(MIB_TCPROW_OWNER_PID, dwLocalAddr) == 4 && offsetof(MIB_TCPROW_OWNER_PID, dwLocalPort) == 8);
-static_assert(offsetof(MIB_TCPROW_OWNER_PID, dwState) == 0 && offsetof(MIB_TCPROW_OWNER_PID, dwOwningPid) == 20);
-static_assert(offsetof(MIB_TCP6ROW_OWNER_PID, dwLocalScopeId) == 16 &&
-              offsetof(MIB_TCP6ROW_OWNER_PID, dwLocalPort) == 20);
-static_assert(offsetof(MIB_TCP6ROW_OWNER_PID, dwState) == 48 && offsetof(MIB_TCP6ROW_OWNER_PID, dwOwningPid) == 52);
-static_assert(offsetof(MIB_UDPROW_OWNER_PID, dwLocalPort) == 4 && offsetof(MIB_UDPROW_OWNER_PID, dwOwningPid) == 8);
-static_assert(offsetof(MIB_UDP6ROW_OWNER_PID, dwLocalPort) == 20 && offsetof(MIB_UDP6ROW_OWNER_PID, dwOwningPid) == 24);
-static_assert(MIB_TCP_STATE_LISTEN == 2 && TCP_TABLE_OWNER_PID_LISTENER == 3 && TCP_TABLE_OWNER_PID_ALL == 5);
-static_assert(UDP_TABLE_OWNER_PID == 1 && AF_INET6 == 23 && ERROR_INSUFFICIENT_BUFFER == 122);
+static_assert(sizeof(MIB_TCPROW_OWNER_MODULE) == 160 && sizeof(MIB_TCP6ROW_OWNER_MODULE) == 192);
+static_assert(sizeof(MIB_UDPROW_OWNER_MODULE) == 160 && sizeof(MIB_UDP6ROW_OWNER_MODULE) == 176);
+static_assert(offsetof(MIB_TCPTABLE_OWNER_MODULE, table) == 8 && offsetof(MIB_TCP6TABLE_OWNER_MODULE, table) == 8);
+static_assert(offsetof(MIB_UDPTABLE_OWNER_MODULE, table) == 8 && offsetof(MIB_UDP6TABLE_OWNER_MODULE, table) == 8);
+#    define AT(row, member, offset) static_assert(offsetof(row, member) == (offset))
+AT(MIB_TCPROW_OWNER_MODULE, dwState, 0);
+AT(MIB_TCPROW_OWNER_MODULE, dwLocalAddr, 4);
+AT(MIB_TCPROW_OWNER_MODULE, dwLocalPort, 8);
+AT(MIB_TCPROW_OWNER_MODULE, dwOwningPid, 20);
+AT(MIB_TCPROW_OWNER_MODULE, liCreateTimestamp, 24);
+AT(MIB_TCP6ROW_OWNER_MODULE, dwLocalScopeId, 16);
+AT(MIB_TCP6ROW_OWNER_MODULE, dwLocalPort, 20);
+AT(MIB_TCP6ROW_OWNER_MODULE, dwState, 48);
+AT(MIB_TCP6ROW_OWNER_MODULE, dwOwningPid, 52);
+AT(MIB_TCP6ROW_OWNER_MODULE, liCreateTimestamp, 56);
+AT(MIB_UDPROW_OWNER_MODULE, dwLocalPort, 4);
+AT(MIB_UDPROW_OWNER_MODULE, dwOwningPid, 8);
+AT(MIB_UDPROW_OWNER_MODULE, liCreateTimestamp, 16);
+AT(MIB_UDP6ROW_OWNER_MODULE, dwLocalPort, 20);
+AT(MIB_UDP6ROW_OWNER_MODULE, dwOwningPid, 24);
+AT(MIB_UDP6ROW_OWNER_MODULE, liCreateTimestamp, 32);
+static_assert(MIB_TCP_STATE_CLOSED == 1 && MIB_TCP_STATE_LISTEN == 2);
+static_assert(TCP_TABLE_OWNER_MODULE_LISTENER == 6 && TCP_TABLE_OWNER_MODULE_ALL == 8);
+static_assert(UDP_TABLE_OWNER_MODULE == 2 && AF_INET6 == 23 && ERROR_INSUFFICIENT_BUFFER == 122);
 static_assert(WSAEADDRINUSE == 10048 && WSAEACCES == 10013 && WSAEAFNOSUPPORT == 10047 && WSAEADDRNOTAVAIL == 10049);
 #else
 // Names that the SDK's macros would take away, and that the header leaves alone.
