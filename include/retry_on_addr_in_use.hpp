@@ -3308,6 +3308,15 @@ inline std::error_code read_all(const Handle& file, std::string& text, std::size
     return std::make_error_code(std::errc::file_too_large);
 }
 
+// pthread_sigmask() is in libpthread before glibc 2.32. On Linux sigprocmask() changes this thread's mask only.
+inline void set_signal_mask(int how, const sigset_t* set, sigset_t* before) noexcept {
+#        if defined(__linux__)
+    ::sigprocmask(how, set, before);
+#        else
+    ::pthread_sigmask(how, set, before);
+#        endif
+}
+
 inline void Os::write_line(std::string_view line) {
     std::string text(line);
     text += '\n';
@@ -3319,7 +3328,7 @@ inline void Os::write_line(std::string_view line) {
     sigaddset(&pipe_only, SIGPIPE);
     ::sigpending(&pending);
     const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
-    ::pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
+    set_signal_mask(SIG_BLOCK, &pipe_only, &before);
     for (std::string_view rest = text; !rest.empty();) {
         const ssize_t size = ::write(STDERR_FILENO, rest.data(), rest.size());
         if (size < 0 && errno != EINTR) { break; } // the error has no other place to go
@@ -3330,7 +3339,7 @@ inline void Os::write_line(std::string_view line) {
         int signal = 0;
         ::sigwait(&pipe_only, &signal);
     }
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    set_signal_mask(SIG_SETMASK, &before, nullptr);
 }
 
 inline bool Os::ask_on_terminal(const std::string& question, Milliseconds timeout) {
@@ -4056,7 +4065,8 @@ inline std::error_code dump_family(const Handle& netlink, const Endpoint& wanted
         }
         more = read_dump(std::string_view(reply.data(), static_cast<std::size_t>(size)), wanted, rows, error);
     }
-    return error;
+    const bool is_missing = error == std::errc::no_such_file_or_directory; // no module for this family: unix_diag
+    return is_missing ? std::make_error_code(std::errc::protocol_not_supported) : error;
 }
 
 inline std::error_code dump_by_netlink(const Endpoint& wanted, std::uint32_t states, std::vector<Socket>& rows) {
