@@ -248,7 +248,7 @@ struct Holder {
 
 // What happened to a holder.
 enum class Fate : std::uint8_t {
-    exited,        // after it was asked, or by itself
+    exited,        // after it was asked, or by itself; it may have been exiting already
     released,      // closed its socket and is still running
     killed,        // forced
     already_gone,  // had exited before, or its pid belongs to another process now
@@ -274,7 +274,7 @@ enum class Obstacle : std::uint8_t {
     invisible_holder,      // the address is in use, but its process is not visible to us
     lingering_connections, // TIME_WAIT and FIN_WAIT connections of an exited process
     live_connection,       // only a connection uses it
-    taken_again,           // another process bound it before the second start
+    taken_again,           // a process that did not hold it at first bound it before the second start
     this_process,          // this process holds it itself
     reserved_port,         // the system keeps the port for itself (Windows)
     file_in_the_way,       // the path is not a socket, or a stale socket that was not removed
@@ -379,8 +379,10 @@ struct LsofProbe {
 };
 
 // Terminates all holders and waits up to `grace` until the address is free. Kills the processes that still hold it and
-// waits up to `kill_wait`. A process that has closed the socket is not killed. A grace of 0 kills at once. Refuses
-// forwarders, service managers, other services and containers, and programs that hold a person's work. POSIX: SIGTERM
+// waits up to `kill_wait`. A process that has closed the socket is not killed; at a path it may remove its file last,
+// so it is waited for up to `kill_wait` and killed then. A process that writes a core dump is not killed. Neither is
+// one with a child of another user that cannot be inspected. A grace of 0 kills at once. Refuses forwarders, service
+// managers, other services and containers, and programs that hold a person's work. POSIX: SIGTERM
 // and SIGCONT, then SIGKILL. Windows: TerminateProcess at once: no dependable way to ask exists there. A killed process
 // frees its memory before its sockets (Linux, do_exit in kernel/exit.c): 4 GiB took 0.3 to 0.8 s.
 struct TerminateThenKill {
@@ -423,8 +425,8 @@ private:
 };
 
 // True if the holder runs the same file as this process. Linux: the same device and inode, or the same path and user
-// before the file was replaced (the usual rebuild). macOS, Windows: the same path and user. False if that cannot be
-// read.
+// if one of the files was replaced (the usual rebuild). macOS, Windows: the same path and user. False if that cannot be
+// read: under an emulator (qemu-user, valgrind), and for a program that a dynamic loader was started with.
 struct SameExecutable {
     static constexpr std::string_view refusal = "it does not run our executable";
     [[nodiscard]] bool operator()(const Holder& holder) const;
@@ -444,7 +446,7 @@ struct SameUser {
 };
 
 // Asks the person at the terminal; true for y or yes within `timeout`. Discards what was typed before the question.
-// False without a terminal and in the background.
+// False without a terminal and in the background. After the first refusal OnlyIf asks no further.
 struct AskOnTerminal {
     static constexpr std::string_view refusal = "it was not confirmed at the terminal";
     std::chrono::milliseconds timeout{60000};
@@ -2723,13 +2725,26 @@ private:
         return departing;
     }
 
-    // Waits for the processes that exit already or write a core dump. Returns the holders that are left.
-    std::vector<Holder> wait_for_departing(std::vector<Holder> holders) {
+    // Waits for the processes that exit already or write a core dump. Returns the holders that are left, and records
+    // those that are gone.
+    std::vector<Holder> wait_for_departing(const std::vector<Holder>& holders) {
+        const Clock::time_point begin = Clock::now();
+        std::vector<Holder> left = wait_while_departing(holders);
+        for (const Holder& holder : holders) {
+            const bool is_left = any_of(left, [&](const Holder& other) { return other.pid == holder.pid; });
+            if (is_left || holder.pid == 0 || !holds_address(holder)) { continue; }
+            const Fate fate = Os::Process(holder.pid).exited() ? Fate::exited : Fate::released;
+            recovery_.evictions.push_back({holder, fate, time_since(begin), {}, ""});
+        }
+        return left;
+    }
+
+    std::vector<Holder> wait_while_departing(std::vector<Holder> holders) {
         const Clock::time_point deadline = deadline_after(departing_timeout);
         for (Milliseconds step(1);; step = (std::min)(step * 2, settling_time)) {
             const std::vector<Os::Process> departing = pin_departing(holders);
             if (departing.empty() || left_until(deadline) == Milliseconds(0)) { break; }
-            if (step == Milliseconds(1)) { log_holders(holders, ", which is exiting: waiting for up to 10 s"); }
+            if (step == Milliseconds(1)) { log_holders(holders, ": waiting for up to 10000 ms for an exit"); }
             Os::Process::wait(departing, step);
             std::vector<Holder> now = with_process(probe());
             if (recovery_.error) { break; } // the killer inspects each process once more
@@ -2758,12 +2773,12 @@ private:
                                        : reason_not_to_terminate(holder, Os::inspect(holder.pid), facts);
         });
         const bool is_protected = cases.refuse_all_if_one_is_kept();
-        if (is_protected) { recovery_.evictions = std::move(cases.evictions()); }
+        if (is_protected) { add(std::move(cases.evictions())); }
         return is_protected;
     }
 
     void evict(const std::vector<Holder>& holders) {
-        std::vector<Eviction>& evictions = recovery_.evictions;
+        std::vector<Eviction> evictions;
         std::string reason;
         ADDR_IN_USE_TRY { evictions = detail::call_killer(killer_, holders); }
         ADDR_IN_USE_CATCH_ALL {
@@ -2780,6 +2795,11 @@ private:
             const auto is_it = [&](const Eviction& eviction) { return eviction.holder.pid == holder.pid; };
             if (!any_of(evictions, is_it)) { evictions.push_back({holder, Fate::survived, {}, {}, reason}); }
         }
+        add(std::move(evictions));
+    }
+
+    void add(std::vector<Eviction> evictions) {
+        for (Eviction& eviction : evictions) { recovery_.evictions.push_back(std::move(eviction)); }
     }
 
     // Probes again for the holders that the killer did not report, that it reported as survivors, or that began to exit
@@ -2793,7 +2813,7 @@ private:
         const bool is_departing = !pin_departing(kept).empty();
         if (!is_departing && !any_of(recovery_.evictions, survived)) { return; }
         const Clock::time_point begin = Clock::now();
-        if (is_departing) { wait_for_departing(kept); }
+        if (is_departing) { wait_while_departing(kept); }
         const std::vector<Holder> left = probe();
         for (Eviction& eviction : recovery_.evictions) {
             if (is_gone(eviction.fate) || (!is_departing && !survived(eviction))) { continue; }
