@@ -2441,10 +2441,8 @@ inline std::string look_advice(const Endpoint& endpoint) {
         is_path(endpoint) ? "sudo lsof -U" : replace_placeholder(Os::traits.look_command, "PORT", endpoint.port());
     std::string_view text = command;
     if (is_root) { take(text, "sudo "); }
-    if (!is_root || Os::is_privileged()) {
-        return " It may belong to another user, a container or the kernel. To see it: " + std::string(text);
-    }
-    return " This process is root without CAP_SYS_PTRACE. To see the holder: docker run --cap-add SYS_PTRACE";
+    if (!is_root || Os::is_privileged()) { return " To see it: " + std::string(text); }
+    return " This process is root without CAP_SYS_PTRACE. To see it: docker run --cap-add SYS_PTRACE";
 }
 
 inline std::string obstacle_sentence(const Recovery& recovery) {
@@ -2454,7 +2452,10 @@ inline std::string obstacle_sentence(const Recovery& recovery) {
     case Obstacle::refused_holder:
         return " The address is still in use. Stop the process by hand, or choose another port.";
     case Obstacle::surviving_holder: return " The address is still in use.";
-    case Obstacle::invisible_holder: return " The holder is not visible." + look_advice(recovery.endpoint);
+    case Obstacle::invisible_holder:
+        return std::string(" The holder is not visible.") +
+               (recovery.evictions.empty() ? " It may belong to another user, a container or the kernel." : "") +
+               look_advice(recovery.endpoint);
     case Obstacle::lingering_connections:
         return " Connections of an exited process hold the address for up to a minute (TIME_WAIT, FIN_WAIT). Wait, or "
                "set SO_REUSEADDR before bind, in the old and in the new server.";
