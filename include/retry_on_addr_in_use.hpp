@@ -41,103 +41,103 @@
 //   17  other POSIX systems: find by lsof and report
 //   18  Windows
 
-#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
-#    error "retry_on_addr_in_use.hpp needs C++17: compile with -std=c++17 (or /std:c++17) or newer."
-#    define RETRY_ON_ADDR_IN_USE_HPP_0_2_0 // no second error from the rest
-#endif
-
 #ifndef RETRY_ON_ADDR_IN_USE_HPP_0_2_0
-#    define RETRY_ON_ADDR_IN_USE_HPP_0_2_0
+#define RETRY_ON_ADDR_IN_USE_HPP_0_2_0
 
 // 1  configuration and version ////////////////////////////////////////////////////////////////////////////////////////
 
-#    ifdef ADDR_IN_USE_VERSION_MAJOR
-#        error "retry_on_addr_in_use.hpp: another version of this header was included before. Use one everywhere."
-#    endif
-#    define ADDR_IN_USE_VERSION_MAJOR 0 // incompatible changes, once it is 1
-#    define ADDR_IN_USE_VERSION_MINOR 2 // new features; incompatible changes while the major version is 0
-#    define ADDR_IN_USE_VERSION_PATCH 0 // corrections
+#ifdef ADDR_IN_USE_VERSION_MAJOR
+#    error "retry_on_addr_in_use.hpp: another version of this header was included before. Use one everywhere."
+#endif
+#define ADDR_IN_USE_VERSION_MAJOR 0 // incompatible changes, once it is 1
+#define ADDR_IN_USE_VERSION_MINOR 2 // new features; incompatible changes while the major version is 0
+#define ADDR_IN_USE_VERSION_PATCH 0 // corrections
+
+#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
+#    error "retry_on_addr_in_use.hpp needs C++17: compile with -std=c++17 (or /std:c++17) or newer."
+#    include "C++17" // no such file: the compiler stops here, and does not report each later line
+#endif
 
 // Builds with and without exceptions use different inline namespaces, so that both can be linked into one program.
-#    if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
-#        define ADDR_IN_USE_HAS_EXCEPTIONS() 1
-#        define ADDR_IN_USE_NAMESPACE v0_2_0
-#        define ADDR_IN_USE_TRY try
-#        define ADDR_IN_USE_CATCH_ALL catch (...)
-#        define ADDR_IN_USE_RETHROW throw
-#    else
-#        define ADDR_IN_USE_HAS_EXCEPTIONS() 0
-#        define ADDR_IN_USE_NAMESPACE v0_2_0_noexcept
-#        define ADDR_IN_USE_TRY if (true)
-#        define ADDR_IN_USE_CATCH_ALL else
-#        define ADDR_IN_USE_RETHROW static_cast<void>(0)
-#    endif
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#    define ADDR_IN_USE_HAS_EXCEPTIONS() 1
+#    define ADDR_IN_USE_NAMESPACE v0_2_0
+#    define ADDR_IN_USE_TRY try
+#    define ADDR_IN_USE_CATCH_ALL catch (...)
+#    define ADDR_IN_USE_RETHROW throw
+#else
+#    define ADDR_IN_USE_HAS_EXCEPTIONS() 0
+#    define ADDR_IN_USE_NAMESPACE v0_2_0_noexcept
+#    define ADDR_IN_USE_TRY if (true)
+#    define ADDR_IN_USE_CATCH_ALL else
+#    define ADDR_IN_USE_RETHROW static_cast<void>(0)
+#endif
 
-#    if defined(_MSC_VER) // the linker rejects a program whose parts were compiled with different versions
-#        pragma detect_mismatch("retry_on_addr_in_use.hpp", "0.2.0")
-#    endif
+#if defined(_MSC_VER) // the linker rejects a program whose parts were compiled with different versions
+#    pragma detect_mismatch("retry_on_addr_in_use.hpp", "0.2.0")
+#endif
 
-#    if defined(__unix__) || defined(__APPLE__)
-#        define ADDR_IN_USE_OS_POSIX() 1
-#    else
-#        define ADDR_IN_USE_OS_POSIX() 0
-#    endif
+#if defined(__unix__) || defined(__APPLE__)
+#    define ADDR_IN_USE_OS_POSIX() 1
+#else
+#    define ADDR_IN_USE_OS_POSIX() 0
+#endif
 
 // 2  includes /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-#    include <algorithm>        // for std::sort, std::lower_bound, std::min, std::max
-#    include <cerrno>           // for errno, EADDRINUSE
-#    include <chrono>           // for grace periods and deadlines
-#    include <cstddef>          // for std::size_t, offsetof
-#    include <cstdint>          // for fixed widths
-#    include <cstdio>           // for the message before std::abort
-#    include <cstdlib>          // for std::abort
-#    include <cstring>          // for std::memcpy, std::memcmp
-#    include <exception>        // for std::nested_exception
-#    include <initializer_list> // for loops over a few values
-#    include <iterator>         // for std::size
-#    include <optional>         // for Endpoint::parse
-#    include <ratio>            // for the unit of Windows' clock
-#    include <stdexcept>        // for std::invalid_argument
-#    include <string>           // for the facts of a holder
-#    include <string_view>      // for text that is only read
-#    include <system_error>     // for std::error_code
-#    include <type_traits>      // for what a server and a policy can do
-#    include <utility>          // for std::move, std::in_place
-#    include <vector>           // for the holders
+#include <algorithm>        // for std::sort, std::lower_bound, std::min, std::max
+#include <cerrno>           // for errno, EADDRINUSE
+#include <chrono>           // for grace periods and deadlines
+#include <cstddef>          // for std::size_t, offsetof
+#include <cstdint>          // for fixed widths
+#include <cstdio>           // for the message before std::abort
+#include <cstdlib>          // for std::abort
+#include <cstring>          // for std::memcpy, std::memcmp
+#include <exception>        // for std::nested_exception
+#include <initializer_list> // for loops over a few values
+#include <iterator>         // for std::size
+#include <optional>         // for Endpoint::parse
+#include <ratio>            // for the unit of Windows' clock
+#include <stdexcept>        // for std::invalid_argument
+#include <string>           // for the facts of a holder
+#include <string_view>      // for text that is only read
+#include <system_error>     // for std::error_code
+#include <type_traits>      // for what a server and a policy can do
+#include <utility>          // for std::move, std::in_place
+#include <vector>           // for the holders
 
-#    if ADDR_IN_USE_OS_POSIX()
-#        include <fcntl.h>
-#        include <netinet/in.h>
-#        include <poll.h>
-#        include <pthread.h>
-#        include <signal.h>
-#        include <spawn.h>
-#        include <sys/socket.h>
-#        include <sys/stat.h>
-#        include <sys/un.h>
-#        include <sys/wait.h>
-#        include <time.h>
-#        include <unistd.h>
-#    endif
-#    if defined(__linux__)
-#        include <linux/inet_diag.h>
-#        include <linux/netlink.h>
-#        include <linux/sock_diag.h>
-#        include <linux/unix_diag.h>
-#        include <sys/syscall.h>
-#        include <sys/vfs.h>
-#    elif ADDR_IN_USE_OS_POSIX()
-#        include <net/if.h>
-#        include <termios.h>
-#    endif
-#    if defined(__APPLE__)
-#        include <libproc.h>
-#        include <sys/event.h>
-#        include <sys/mount.h>
-#        include <sys/param.h>
-#        include <sys/sysctl.h>
-#    endif
+#if ADDR_IN_USE_OS_POSIX()
+#    include <fcntl.h>
+#    include <netinet/in.h>
+#    include <poll.h>
+#    include <pthread.h>
+#    include <signal.h>
+#    include <spawn.h>
+#    include <sys/socket.h>
+#    include <sys/stat.h>
+#    include <sys/un.h>
+#    include <sys/wait.h>
+#    include <time.h>
+#    include <unistd.h>
+#endif
+#if defined(__linux__)
+#    include <linux/inet_diag.h>
+#    include <linux/netlink.h>
+#    include <linux/sock_diag.h>
+#    include <linux/unix_diag.h>
+#    include <sys/syscall.h>
+#    include <sys/vfs.h>
+#elif ADDR_IN_USE_OS_POSIX()
+#    include <net/if.h>
+#    include <termios.h>
+#endif
+#if defined(__APPLE__)
+#    include <libproc.h>
+#    include <sys/event.h>
+#    include <sys/mount.h>
+#    include <sys/param.h>
+#    include <sys/sysctl.h>
+#endif
 
 namespace addr_in_use {
 inline namespace ADDR_IN_USE_NAMESPACE {
@@ -760,12 +760,12 @@ inline constexpr std::size_t max_command_line = 4096;
 namespace detail {
 
 [[noreturn]] inline void reject(const std::string& text) {
-#    if ADDR_IN_USE_HAS_EXCEPTIONS()
+#if ADDR_IN_USE_HAS_EXCEPTIONS()
     throw std::invalid_argument("retry_on_addr_in_use: " + text);
-#    else
+#else
     std::fprintf(stderr, "retry_on_addr_in_use: %s\n", text.c_str());
     std::abort();
-#    endif
+#endif
 }
 
 [[noreturn]] inline void reject_host(std::string_view host) {
@@ -1393,7 +1393,7 @@ template <class S, class T> Failure classify_value(const T& value, int error, st
     return failed ? detail::classify_silent<S>(error, text) : Failure::none;
 }
 
-#    if ADDR_IN_USE_HAS_EXCEPTIONS()
+#if ADDR_IN_USE_HAS_EXCEPTIONS()
 // True if Boost's text ends with this number ("[system:98]", "[system:10048 at ...", since 1.79), in any language.
 inline bool has_system_number(std::string_view text, int number) {
     const std::string mark = "[system:" + std::to_string(number);
@@ -1449,9 +1449,9 @@ template <class S> Failure classify_exception(std::string& text) noexcept try {
     if (is_denied) { return Failure::denied; }
     return has_text || ask_probe<S> ? Failure::ask_probe : Failure::unknown;
 } catch (...) { return Failure::other; }
-#    else
+#else
 template <class S> Failure classify_exception(std::string&) { return Failure::unknown; }
-#    endif
+#endif
 
 } // namespace detail
 
@@ -2136,7 +2136,7 @@ public:
     // Terminating only some holders does not free the address, so one that is kept refuses all. True if there is one.
     bool refuse_all_if_one_is_kept() {
         if (!kept_) { return false; }
-        const std::string reason = blocked_by(evictions_[*kept_].holder);
+        std::string reason = blocked_by(evictions_[*kept_].holder);
         apply([&](const Holder&) { return reason; });
         return true;
     }
@@ -3159,7 +3159,7 @@ inline bool read_lsof(std::string_view text, Transport transport, std::vector<So
     return true;
 }
 
-#    if ADDR_IN_USE_OS_POSIX()
+#if ADDR_IN_USE_OS_POSIX()
 
 inline int Os::last_error() noexcept { return errno; }
 inline void Os::set_last_error(int value) noexcept { errno = value; }
@@ -3256,15 +3256,15 @@ inline void Os::Process::wait(const std::vector<Process>& processes, Millisecond
 
 // Two functions by labels: <net/if.h> clashes with <linux/if.h>, which a user may include, and <termios.h> defines
 // ECHO and B0.
-#        if defined(__linux__)
+#    if defined(__linux__)
 extern "C" unsigned interface_by_name(const char* name) noexcept __asm__("if_nametoindex");
 extern "C" int flush_terminal(int terminal, int what) noexcept __asm__("tcflush");
 inline constexpr int flush_input = 0; // TCIFLUSH
-#        else
+#    else
 inline unsigned interface_by_name(const char* name) noexcept { return ::if_nametoindex(name); }
 inline int flush_terminal(int terminal, int what) noexcept { return ::tcflush(terminal, what); }
 inline constexpr int flush_input = TCIFLUSH;
-#        endif
+#    endif
 
 inline std::uint32_t Os::interface_index(std::string_view scope) noexcept {
     std::uint32_t index = 0;
@@ -3277,14 +3277,14 @@ inline std::uint32_t Os::interface_index(std::string_view scope) noexcept {
 
 // SOCK_CLOEXEC and SOCK_NONBLOCK where they exist: a fork of another thread must not inherit the descriptor.
 inline Handle open_socket(int family, int type) noexcept {
-#        if defined(SOCK_CLOEXEC)
+#    if defined(SOCK_CLOEXEC)
     return Handle(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-#        else
+#    else
     Handle socket(::socket(family, type, 0));
     const bool good = socket && ::fcntl(socket.descriptor(), F_SETFD, FD_CLOEXEC) == 0 &&
                       ::fcntl(socket.descriptor(), F_SETFL, O_NONBLOCK) == 0;
     return good ? std::move(socket) : Handle();
-#        endif
+#    endif
 }
 
 inline std::error_code Os::test_bind(const Endpoint& endpoint) {
@@ -3331,11 +3331,11 @@ inline std::error_code read_all(const Handle& file, std::string& text, std::size
 
 // pthread_sigmask() is in libpthread before glibc 2.32. On Linux sigprocmask() changes this thread's mask only.
 inline void set_signal_mask(int how, const sigset_t* set, sigset_t* before) noexcept {
-#        if defined(__linux__)
+#    if defined(__linux__)
     ::sigprocmask(how, set, before);
-#        else
+#    else
     ::pthread_sigmask(how, set, before);
-#        endif
+#    endif
 }
 
 inline void Os::write_line(std::string_view line) {
@@ -3385,13 +3385,13 @@ inline bool Os::ask_on_terminal(const std::string& question, Milliseconds timeou
 // Opens both ends close-on-exec: atomically where pipe2() exists.
 inline bool open_pipe(Handle& output, Handle& input) noexcept {
     int ends[2];
-#        if defined(__linux__)
+#    if defined(__linux__)
     if (::syscall(SYS_pipe2, ends, O_CLOEXEC) != 0) { return false; }
-#        else
+#    else
     if (::pipe(ends) != 0) { return false; }
     ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-#        endif
+#    endif
     output = Handle(ends[0]);
     input = Handle(ends[1]);
     return true;
@@ -3477,11 +3477,11 @@ inline FileInfo inspect_path(const char* path, std::error_code& error) {
         if (errno != ENOENT && errno != ENOTDIR) { error = system_error(errno); }
         return info;
     }
-#        if defined(__APPLE__)
+#    if defined(__APPLE__)
     const ::timespec& modified = file.st_mtimespec;
-#        else
+#    else
     const ::timespec& modified = file.st_mtim;
-#        endif
+#    endif
     info.exists = true;
     info.is_socket = S_ISSOCK(file.st_mode);
     info.is_remote = info.is_socket && is_on_network(path);
@@ -3535,7 +3535,7 @@ inline std::error_code Os::remove_file(const Endpoint& path, const FileInfo& fil
     return error;
 }
 
-#    endif // POSIX
+#endif // POSIX
 
 } // namespace detail
 
@@ -3717,7 +3717,7 @@ inline void select_same_file(const Endpoint& wanted, std::uint32_t device, std::
     }
 }
 
-#    if defined(__linux__)
+#if defined(__linux__)
 
 inline constexpr Os::Traits Os::traits{"sudo ss -tulnp 'sport = :PORT'", false, true, true, true};
 
@@ -4272,13 +4272,13 @@ inline std::error_code Os::attach_owners(std::vector<Socket>& rows, std::uint32_
     return failure == 0 ? std::error_code() : system_error(failure);
 }
 
-#        if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
+#    if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
 inline constexpr long call_pidfd_open = SYS_pidfd_open;
 inline constexpr long call_pidfd_send_signal = SYS_pidfd_send_signal;
-#        else // headers before Linux 5.3: no such call, ENOSYS
+#    else // headers before Linux 5.3: no such call, ENOSYS
 inline constexpr long call_pidfd_open = -1;
 inline constexpr long call_pidfd_send_signal = -1;
-#        endif
+#    endif
 
 inline void Os::Process::pin() {
     handle_ = Handle(::syscall(call_pidfd_open, static_cast<pid_t>(id_.pid), 0));
@@ -4325,20 +4325,20 @@ inline bool is_on_network(const char* path) noexcept {
 
 // Not by link() first: another user's socket may not be linked (fs.protected_hardlinks, man 5 proc_sys_fs).
 inline bool move_back(const char* from, const char* to) noexcept {
-#        if defined(SYS_renameat2)            // since Linux 3.15
+#    if defined(SYS_renameat2)                // since Linux 3.15
     constexpr unsigned without_replacing = 1; // RENAME_NOREPLACE
     if (::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, without_replacing) == 0) { return true; }
-#        endif
+#    endif
     return ::link(from, to) == 0 && ::unlink(from) == 0;
 }
 
-#    endif // Linux
+#endif // Linux
 
 } // namespace detail
 
 // 16  macOS ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
-#    if defined(__APPLE__)
+#if defined(__APPLE__)
 namespace detail {
 
 // in_pcbbind in bsd/netinet/in_pcb.c: with SO_REUSEADDR only a socket on the very address conflicts.
@@ -4593,11 +4593,11 @@ inline bool move_back(const char* from, const char* to) noexcept {
 }
 
 } // namespace detail
-#    endif // macOS
+#endif // macOS
 
 // 17  other POSIX systems: find by lsof and report ////////////////////////////////////////////////////////////////////
 
-#    if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
+#if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
 namespace detail {
 
 inline constexpr Os::Traits Os::traits{"sudo lsof -nP -i :PORT", true, false};
@@ -4637,7 +4637,7 @@ inline bool is_on_network(const char*) noexcept { return true; }
 inline bool move_back(const char*, const char*) noexcept { return false; }
 
 } // namespace detail
-#    endif // other POSIX systems
+#endif // other POSIX systems
 
 // 18  Windows /////////////////////////////////////////////////////////////////////////////////////////////////////////
 
@@ -4686,7 +4686,7 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
 } // namespace ADDR_IN_USE_NAMESPACE
 } // namespace addr_in_use
 
-#    if defined(_WIN32)
+#if defined(_WIN32)
 
 // As in the SDK (windows.h), which brings 29,000 macros and 100,000 lines. It may be included too, before or after;
 // only NO_STRICT, which gives HMODULE another type, is not supported.
@@ -4696,11 +4696,11 @@ struct _SECURITY_ATTRIBUTES;
 struct _INPUT_RECORD;
 struct tagPROCESSENTRY32W;
 extern "C" {
-#        if defined(_WIN64)
+#    if defined(_WIN64)
 typedef long long(__stdcall* addr_in_use_function)();
-#        else
+#    else
 typedef int(__stdcall* addr_in_use_function)();
-#        endif
+#    endif
 __declspec(dllimport) HINSTANCE__* __stdcall LoadLibraryExA(const char*, void*, unsigned long);
 __declspec(dllimport) addr_in_use_function __stdcall GetProcAddress(HINSTANCE__*, const char*);
 __declspec(dllimport) unsigned long __stdcall GetLastError();
@@ -5160,13 +5160,13 @@ inline void Os::write_line(std::string_view line) {
 } // namespace detail
 } // namespace ADDR_IN_USE_NAMESPACE
 } // namespace addr_in_use
-#    endif // Windows
+#endif // Windows
 
-#    undef ADDR_IN_USE_CATCH_ALL
-#    undef ADDR_IN_USE_HAS_EXCEPTIONS
-#    undef ADDR_IN_USE_NAMESPACE
-#    undef ADDR_IN_USE_OS_POSIX
-#    undef ADDR_IN_USE_RETHROW
-#    undef ADDR_IN_USE_TRY
+#undef ADDR_IN_USE_CATCH_ALL
+#undef ADDR_IN_USE_HAS_EXCEPTIONS
+#undef ADDR_IN_USE_NAMESPACE
+#undef ADDR_IN_USE_OS_POSIX
+#undef ADDR_IN_USE_RETHROW
+#undef ADDR_IN_USE_TRY
 
 #endif // RETRY_ON_ADDR_IN_USE_HPP_0_2_0
