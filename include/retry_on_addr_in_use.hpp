@@ -1713,11 +1713,19 @@ inline std::vector<Holder> holder_of_file(const Endpoint& path, std::error_code&
 } // namespace detail
 
 inline std::vector<Holder> SystemProbe::operator()(const Endpoint& endpoint, std::error_code& error) const {
-    error.clear();
-    std::vector<detail::Socket> rows = detail::list_conflicting(endpoint, error);
-    if (!error && rows.empty() && detail::is_file(endpoint)) { return detail::holder_of_file(endpoint, error); }
-    if (!error && !rows.empty()) { error = detail::Os::attach_owners(rows); }
-    return error ? std::vector<Holder>() : detail::to_holders(endpoint, std::move(rows), error);
+    std::vector<Holder> holders;
+    bool had_rows = true;
+    // Looks twice if each holder closed its socket meanwhile: the connections of one may be left.
+    for (int look = 0; look < 2 && holders.empty() && had_rows; ++look) {
+        error.clear();
+        std::vector<detail::Socket> rows = detail::list_conflicting(endpoint, error);
+        had_rows = !rows.empty();
+        if (!error && !had_rows && detail::is_file(endpoint)) { return detail::holder_of_file(endpoint, error); }
+        if (!error && had_rows) { error = detail::Os::attach_owners(rows); }
+        if (!error) { holders = detail::to_holders(endpoint, std::move(rows), error); }
+        if (error) { return {}; }
+    }
+    return holders;
 }
 
 inline bool SystemProbe::held(const Endpoint& endpoint) const { return detail::is_held(endpoint); }
@@ -1769,7 +1777,8 @@ inline Holder runner_above(const std::vector<std::uint32_t>& ancestors) {
     for (const std::uint32_t pid : ancestors) {
         Holder program = Os::inspect(pid).holder;
         if (is_one_of(program.name, runners)) { return program; }
-        if (!is_one_of(program.name, shells)) { break; }
+        // The kernel names a shell after the script that it runs by "#!".
+        if (!is_one_of(program.name, shells) && !is_one_of(base_name(program.executable), shells)) { break; }
     }
     return {};
 }
@@ -1801,7 +1810,7 @@ inline bool same_executable(const ProcessInfo& process, const ProcessInfo& ours)
     const std::string_view theirs = process.holder.executable;
     const std::string_view path = ours.holder.executable;
     const bool has_mark = theirs != without_deleted_mark(theirs) || path != without_deleted_mark(path);
-    if (is_one_of(base_name(path), "ld-linux*,ld-musl*")) { return false; }
+    if (is_one_of(base_name(path), "ld-2.*,ld-linux*,ld-musl*")) { return false; }
     if (process.executable_file == ours.executable_file) { return true; }
     return (Os::traits.has_file_ids ? has_mark && ours.executable_file.number != 0 : !path.empty()) &&
            without_deleted_mark(theirs) == without_deleted_mark(path) && same_user(process, ours);
@@ -1924,7 +1933,7 @@ inline constexpr ProtectedPrograms protected_programs[] = {
      "clion*,code,Code Helper*,code-insiders,codium,cursor,Cursor "
      "Helper*,devenv.exe,eclipse,electron,emacs*,geany,gedit,"
      "goland*,gvim,helix,hx,idea,idea64,idea.sh,kate,kdevelop,nano,nvim,phpstorm*,pycharm*,qtcreator,rider,rider64,"
-     "rubymine*,rustrover*,sublime_text,vi,vim,vim.*,vimdiff,vimx,webstorm*,windsurf,Xcode,zed,zed-editor,"
+     "rubymine*,rustrover*,sublime_text,vi,vim,vim-*,vim.*,vimdiff,vimx,webstorm*,windsurf,Xcode,zed,zed-editor,"
      // terminals
      "alacritty,conhost.exe,foot,footclient,ghostty,gnome-terminal*,iTerm2,kgx,kitty,konsole,lxterminal,mate-terminal,"
      "OpenConsole.exe,ptyxis,screen,Terminal,terminator,tilix,tmux,tmux: client,tmux: server,urxvt*,wezterm*,"
@@ -1955,7 +1964,8 @@ inline bool is_interactive_shell(const Holder& holder, const ProcessInfo& proces
 inline std::string protected_program(const Holder& holder, const ProcessInfo& process, bool is_ours = false) {
     const std::string_view program =
         without_deleted_mark(base_name(holder.executable.empty() ? holder.name : holder.executable));
-    const std::string_view stem = program.substr(0, program.size() - (ends_with(program, ".exe") ? 4 : 0));
+    const std::size_t dot = (std::min)(program.size(), program.rfind('.'));
+    const std::string_view stem = same_letters(program.substr(dot), ".exe") ? program.substr(0, dot) : program;
     const bool has_own_name = !is_ours || holder.name != program.substr(0, holder.name.size());
     const auto is_named = [&](std::string_view names) {
         return (!is_ours && (is_one_of(program, names) || is_one_of(stem, names))) ||
@@ -2159,12 +2169,12 @@ class PinnedProcesses {
 public:
     explicit PinnedProcesses(const std::vector<Holder>& holders) : cases_(holders) {
         for (const Holder& holder : holders) { processes_.push_back(Os::Process(holder.pid)); }
-        inspect(Fate::already_gone, Fate::released);
         if (!holders.empty() && !holders.front().sockets.empty() && is_file(holders.front().sockets.front())) {
             std::error_code error;
             path_ = holders.front().sockets.front();
             file_ = Os::inspect_file(path_, error);
         }
+        inspect(Fate::already_gone, Fate::released);
     }
 
     [[nodiscard]] Cases& cases() noexcept { return cases_; }
@@ -2252,7 +2262,7 @@ private:
     // True while a draining server may still remove its socket file: that would then be ours.
     [[nodiscard]] bool keeps_file() const {
         std::error_code error;
-        return is_file(path_) && (Os::inspect_file(path_, error) == file_ || error);
+        return is_file(path_) && (Os::inspect_file(path_, error) == file_ || error) && !is_held(path_);
     }
 
     Cases cases_;
@@ -2662,9 +2672,10 @@ private:
         remove_if(holders,
                   [](const Holder& holder) { return !holds_address(holder) || holder.pid == Os::current_pid(); });
         if (holders.empty()) { return; }
+        const std::string how =
+            recovery_.failure.empty() ? "without a reason" : "with: " + printable(recovery_.failure, 256);
         log_holders(holders,
-                    ", and the start gave no reason for its failure. If it may be that one, wrap the server in "
-                    "AskProbe");
+                    ", and the start failed " + how + ". If the address is the reason, wrap the server in AskProbe");
     }
 
     // Returns nothing if the probe could not see: its holders may not be all.
@@ -2712,8 +2723,9 @@ private:
         std::error_code error;
         for (const Holder& holder : holders) {
             const bool is_draining = holder.state == State::connected && is_path(recovery_.endpoint);
-            if (holder.pid != 0 && (is_draining || is_departing(Os::inspect(holder.pid)))) {
-                departing.push_back(Os::Process(holder.pid));
+            if (holder.pid != 0) {
+                const ProcessInfo process = Os::inspect(holder.pid);
+                if (is_draining || is_departing(process)) { departing.push_back(Os::Process(holder.pid)); }
             }
             if (holder.pid != 0 || !holds_address(holder) || holder.socket_user.empty()) { continue; }
             for (const std::uint32_t pid : Os::list_processes(error)) {
@@ -2742,11 +2754,16 @@ private:
 
     std::vector<Holder> wait_while_departing(std::vector<Holder> holders) {
         const Clock::time_point deadline = deadline_after(departing_timeout);
-        for (Milliseconds step(1);; step = (std::min)(step * 2, settling_time)) {
+        const auto is_invisible = [](const Holder& holder) { return holder.pid == 0 && holds_address(holder); };
+        bool has_waited = false;
+        bool was_idle = false; // nothing departed before the last look: what it did not see does not exit
+        for (Milliseconds step(1); left_until(deadline) > step; step = (std::min)(step * 2, settling_time)) {
             const std::vector<Os::Process> departing = pin_departing(holders);
-            if (departing.empty() || left_until(deadline) == Milliseconds(0)) { break; }
-            if (step == Milliseconds(1)) { log_holders(holders, ": waiting for up to 10000 ms for an exit"); }
-            Os::Process::wait(departing, step);
+            if (departing.empty() && (was_idle || !any_of(holders, is_invisible))) { break; }
+            was_idle = departing.empty();
+            if (!was_idle && !has_waited) { log_holders(holders, ": waiting for up to 10000 ms for an exit"); }
+            has_waited = has_waited || !was_idle;
+            if (!was_idle) { Os::Process::wait(departing, step); }
             std::vector<Holder> now = with_process(probe());
             if (recovery_.error) { break; } // the killer inspects each process once more
             remove_if(now, [&](const Holder& holder) { return !was_found(holder); });
@@ -2761,7 +2778,6 @@ private:
 
     // True if a rule protects one of the holders: then none is offered to the killer.
     bool protect(const std::vector<Holder>& holders) {
-        log_holders(holders, patience());
         const RuleFacts facts(recovery_.endpoint, holders, begin_);
         Cases cases(holders);
         cases.decide([](Eviction& eviction, std::uint32_t) -> std::optional<Fate> {
@@ -2774,6 +2790,7 @@ private:
                                        : reason_not_to_terminate(holder, Os::inspect(holder.pid), facts);
         });
         const bool is_protected = cases.refuse_all_if_one_is_kept();
+        log_holders(holders, is_protected ? "" : patience());
         if (is_protected) { add(std::move(cases.evictions())); }
         return is_protected;
     }
@@ -2811,13 +2828,14 @@ private:
         for (const Eviction& eviction : recovery_.evictions) {
             if (!is_gone(eviction.fate)) { kept.push_back(eviction.holder); }
         }
-        const bool is_departing = !pin_departing(kept).empty();
-        if (!is_departing && !any_of(recovery_.evictions, survived)) { return; }
+        const auto is_dead = [](const Holder& holder) { return holder.pid != 0 && Os::inspect(holder.pid).is_dead; };
+        const bool departs = !pin_departing(kept).empty() || any_of(kept, is_dead);
+        if (!departs && !any_of(recovery_.evictions, survived)) { return; }
         const Clock::time_point begin = Clock::now();
-        if (is_departing) { wait_while_departing(kept); }
+        if (departs) { wait_while_departing(kept); }
         const std::vector<Holder> left = probe();
         for (Eviction& eviction : recovery_.evictions) {
-            if (is_gone(eviction.fate) || (!is_departing && !survived(eviction))) { continue; }
+            if (is_gone(eviction.fate) || (!departs && !survived(eviction))) { continue; }
             const std::uint32_t pid = eviction.holder.pid;
             const auto is_it = [&](const Holder& holder) { return holder.pid == pid && holds_address(holder); };
             if (!recovery_.error && !any_of(left, is_it)) {
@@ -2866,15 +2884,15 @@ private:
         return is_path(recovery_.endpoint) ? Obstacle::file_in_the_way : Obstacle::lingering_connections;
     }
 
-    // An exiting process keeps its sockets for a while after it lost its descriptors. Looks once after 100 ms: a new
-    // holder will not release the address.
+    // An exiting process keeps its sockets for a while after it lost its descriptors. After the first 60 ms
+    // it looks for a new holder: that one will not release the address.
     void wait_until_free() {
         const Clock::time_point deadline = deadline_after(release_timeout);
         bool is_lost = false;
         for (Milliseconds step(1); is_held() && !is_lost && left_until(deadline) > step;
              step = (std::min)(step * 2, settling_time)) {
             Os::pause(step);
-            is_lost = step == Milliseconds(32) && any_of(probe(), [&](const Holder& holder) {
+            is_lost = step >= Milliseconds(32) && any_of(probe(), [&](const Holder& holder) {
                           return holds_address(holder) && holder.pid != 0 && !was_found(holder);
                       });
         }
@@ -2979,10 +2997,9 @@ private:
         });
     }
 
-    // Says for how long the killer waits for an exit.
     [[nodiscard]] std::string patience() const {
         const Milliseconds time = patience_of(killer_);
-        return time > Milliseconds(0) ? ": waiting for up to " + std::to_string(time.count()) + " ms" : "";
+        return time > Milliseconds(0) ? ": its exit may take up to " + std::to_string(time.count()) + " ms" : "";
     }
 
     Probe& probe_;
@@ -3805,13 +3822,6 @@ inline std::uint32_t Os::debugger(std::error_code& error) {
     return status_numbers(read_proc(AT_FDCWD, "/proc/self/status", error), "TracerPid").first[0];
 }
 
-inline std::string Os::arguments(std::uint32_t pid, std::error_code& error) {
-    constexpr std::size_t max_size = 4 << 20; // beyond the kernel's limit for arguments (man 2 execve)
-    std::string text = read_proc(AT_FDCWD, proc_path(pid, "cmdline").c_str(), error, max_size);
-    if (text.size() >= max_size) { error = std::make_error_code(std::errc::argument_list_too_long); }
-    return text;
-}
-
 inline std::vector<std::uint32_t> Os::list_processes(std::error_code& error) {
     std::vector<std::uint32_t> found;
     const Handle proc = open_directory(AT_FDCWD, "/proc");
@@ -3838,6 +3848,20 @@ template <class Visit> void for_each_thread(int process, std::error_code& error,
         const std::string text = thread ? read_proc(thread.descriptor(), "stat", error) : "";
         return text.empty() || visit(thread.descriptor(), read_stat(text));
     });
+}
+
+inline std::string Os::arguments(std::uint32_t pid, std::error_code& error) {
+    constexpr std::size_t max_size = 4 << 20; // beyond the kernel's limit for arguments (man 2 execve)
+    const Handle directory = open_directory(AT_FDCWD, proc_path(pid, "").c_str());
+    std::string text = directory ? read_proc(directory.descriptor(), "cmdline", error, max_size) : "";
+    if (directory && text.empty() && !error) { // the first thread has exited
+        for_each_thread(directory.descriptor(), error, [&](int thread, const ProcessStat&) {
+            text = read_proc(thread, "cmdline", error, max_size);
+            return text.empty();
+        });
+    }
+    if (text.size() >= max_size) { error = std::make_error_code(std::errc::argument_list_too_long); }
+    return text;
 }
 
 // The start of a user map that maps all users (man 7 user_namespaces): only then no user is unmapped.

@@ -11,9 +11,17 @@
 //   thread-listen=HOST:PORT              a listener in the descriptor table of one thread only
 //   ignore-term release-on-term          what to do on SIGTERM: nothing; close the sockets and go on
 //   fork-on-term                         on SIGTERM a new child takes over and this process ends
+//   drain-on-term=MS                     on SIGTERM closes the sockets, works that long, removes its socket files, exits
+//   abort-on-term                        crashes on SIGTERM
 //   fork=N                               N children that share everything
+//   fork-per-request=N                   for each connection a chain of N new processes that share everything; each
+//                                        one writes its pid there
+//   worker=UID                           a child that shares everything, as another user
+//   thread                               has one more thread, that does nothing
+//   session terminal                     leads a session of its own; one with a terminal of its own
 //   user=UID                             changes all user ids; dumpable: lets the new user look at it again
 //   connect-soon=HOST:PORT               connects the last socket 5 ms after the end of standard input, and goes on
+//   listen-soon                          the same, but the last socket listens
 //   exec                                 becomes another program (sleep) at the end of standard input
 //   supervise HOST                       ends here for the supervisor: it starts a worker that listens, and another one
 //                                        with the same port whenever that dies
@@ -21,7 +29,10 @@
 //   supervise-late HOST                  it is about to, for as long as the test looks
 //   run=PROGRAM ARGUMENT...              starts a program with the rest; "@" in an argument becomes the port
 //   leave-program=PROGRAM ARGUMENT...    the same, and the program inherits the sockets
+//   start=PROGRAM ARGUMENT...            as run, but this process does not wait for the program
+//   start-orphan=PROGRAM ARGUMENT...     the same, and this process is not its parent
 //   memory=MIB descriptors=N             uses that much
+//   core=DIRECTORY                       writes a core dump into that directory if it crashes
 //   name=TEXT                            changes its name; no-dump: lets nobody look at it
 //   in-flight                            gives the sockets away: into a message nobody reads
 //   planted=UID                          takes a listener on 127.0.0.1 that another user made and sent over
@@ -29,6 +40,7 @@
 //   last-thread                          the first thread ends, another one goes on
 //   exec-loop daemonize-loop             never stays the same program, the same process
 //   stop                                 stops itself (SIGSTOP) once it is ready
+//   only-seen ARGUMENT...                the rest only stands in the command line
 // clang-format on
 //
 // When ready it prints "ready PORT PID CHILD..."; it ends when its standard input does, and accepts a connection, which
@@ -42,6 +54,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -62,6 +76,8 @@
 namespace {
 
 std::vector<int> sockets;
+std::vector<std::string> socket_files;
+int drain_time = 0;
 unsigned port_ = 0;
 bool reuse_address = false;
 bool reuse_port = false;
@@ -134,6 +150,7 @@ int open_socket(const std::string& where, int type, bool then_listen) {
         if (address.any()->sa_family == AF_INET6) { setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only); }
         if (bind(fd, address.any(), address.size) == 0 && (!then_listen || listen(fd, backlog) == 0)) {
             note_port(fd);
+            if (text[0] == 'u' && text[5] != '@') { socket_files.push_back(text.substr(5)); }
             return fd;
         }
         if (text == where) { fail(where.c_str()); }
@@ -192,6 +209,27 @@ extern "C" void release(int) {
     for (const int fd : sockets) { close(fd); }
 }
 
+extern "C" void drain(int) {
+    release(0);
+    poll(nullptr, 0, drain_time);
+    for (const std::string& file : socket_files) { unlink(file.c_str()); }
+    _exit(0);
+}
+
+extern "C" void crash(int) { std::abort(); }
+
+// A new terminal of a new session, which ends with this process.
+void open_terminal() {
+    const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (setsid() < 0 || grantpt(master) != 0 || unlockpt(master) != 0) { fail("terminal"); }
+    const int terminal = open(ptsname(master), O_RDWR | O_CLOEXEC);
+    if (ioctl(terminal, TIOCSCTTY, 0) != 0) { fail("TIOCSCTTY"); }
+}
+
+void become(uid_t user) {
+    if (setresgid(user, user, user) != 0 || setresuid(user, user, user) != 0) { fail("setresuid"); }
+}
+
 // Until the other end of standard input is closed. A line is a request to accept a connection.
 void wait_for_the_end() {
     char c = 0;
@@ -203,6 +241,22 @@ void wait_for_the_end() {
             std::printf("accepted\n");
             std::fflush(stdout);
         }
+    }
+}
+
+[[noreturn]] void fork_per_request(int length) {
+    for (;;) {
+        pollfd sources[] = {{STDIN_FILENO, POLLIN, 0}, {sockets.front(), POLLIN, 0}};
+        if (poll(sources, 2, -1) > 0 && sources[0].revents != 0) { _exit(0); }
+        const int connection = accept(sockets.front(), nullptr, nullptr);
+        if (connection < 0) { fail("accept"); }
+        if (fork() == 0) {
+            for (int n = 1; n < length && fork() == 0; ++n) {}
+            const pid_t self = getpid();
+            if (write(connection, &self, sizeof self) != sizeof self) { fail("write"); }
+            wait_for_the_end();
+        }
+        close(connection);
     }
 }
 
@@ -218,10 +272,13 @@ int main(int argc, char** argv) {
     std::vector<pid_t> children;
     std::vector<std::string> program;
     bool stop = false;
+    int workers_per_request = 0;
     bool last_thread = false;
     std::string loop;
     bool exec = false;
     std::string connect_to;
+    bool listen_soon = false;
+    std::string start;
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
         const std::size_t equals = word.find('=');
@@ -262,12 +319,13 @@ int main(int argc, char** argv) {
         } else if (name == "release-on-term") {
             signal(SIGTERM, release);
         } else if (name == "user") {
-            const auto user = static_cast<uid_t>(std::atoi(value.c_str()));
-            if (setresgid(user, user, user) != 0 || setresuid(user, user, user) != 0) { fail("setresuid"); }
+            become(static_cast<uid_t>(std::atoi(value.c_str())));
         } else if (name == "dumpable") {
             prctl(PR_SET_DUMPABLE, 1);
         } else if (name == "connect-soon") {
             connect_to = value;
+        } else if (name == "listen-soon") {
+            listen_soon = true;
         } else if (name == "exec") {
             exec = true;
         } else if (name == "fork") {
@@ -275,6 +333,25 @@ int main(int argc, char** argv) {
                 children.push_back(fork());
                 if (children.back() == 0) { wait_for_the_end(); }
             }
+        } else if (name == "worker") {
+            int ready[2];
+            if (pipe(ready) != 0) { fail("pipe"); }
+            children.push_back(fork());
+            if (children.back() == 0) {
+                become(static_cast<uid_t>(std::atoi(value.c_str())));
+                if (write(ready[1], "", 1) != 1) { fail("write"); }
+                wait_for_the_end();
+            }
+            char c = 0;
+            if (read(ready[0], &c, 1) != 1) { fail("read"); }
+        } else if (name == "thread") {
+            std::thread([] {
+                for (;;) { pause(); }
+            }).detach();
+        } else if (name == "session") {
+            if (setsid() < 0) { fail("setsid"); }
+        } else if (name == "terminal") {
+            open_terminal();
         } else if (name == "supervise" || name == "supervise-late" || name == "supervise-forked") {
             // The pipe tells the port of the first worker, so that the next one asks for the same.
             int ports[2];
@@ -305,7 +382,8 @@ int main(int argc, char** argv) {
                     return 0;
                 }
             }
-        } else if (name == "run") {
+        } else if (name == "run" || name == "start" || name == "start-orphan") {
+            start = name;
             program.push_back(value);
             for (++i; i < argc; ++i) {
                 program.push_back(std::strcmp(argv[i], "@") == 0 ? std::to_string(port_) : argv[i]);
@@ -320,8 +398,13 @@ int main(int argc, char** argv) {
             const rlimit limit{count + 100, count + 100}; // within the hard limit
             if (setrlimit(RLIMIT_NOFILE, &limit) != 0) { fail("setrlimit"); }
             for (rlim_t n = 0; n < count; ++n) {
-                if (dup(STDIN_FILENO) < 0) { fail("dup"); }
+                if (eventfd(0, 0) < 0) { fail("eventfd"); } // each takes its time to close
             }
+        } else if (name == "core") {
+            rlimit limit{};
+            getrlimit(RLIMIT_CORE, &limit);
+            limit.rlim_cur = limit.rlim_max;
+            if (setrlimit(RLIMIT_CORE, &limit) != 0 || chdir(value.c_str()) != 0) { fail("core"); }
         } else if (name == "name") {
             prctl(PR_SET_NAME, value.c_str());
         } else if (name == "no-dump") {
@@ -373,6 +456,11 @@ int main(int argc, char** argv) {
             char c = 0;
             if (read(done[0], &c, 1) != 0) { fail("leave-program"); } // closed: it runs the other program
             i = argc;
+        } else if (name == "drain-on-term") {
+            drain_time = std::atoi(value.c_str());
+            signal(SIGTERM, drain);
+        } else if (name == "abort-on-term") {
+            signal(SIGTERM, crash);
         } else if (name == "fork-on-term") {
             signal(SIGTERM, fork_on_term);
         } else if (name == "last-thread") {
@@ -382,6 +470,10 @@ int main(int argc, char** argv) {
             loop = name;
         } else if (name == "stop") {
             stop = true;
+        } else if (name == "fork-per-request") {
+            workers_per_request = std::atoi(value.c_str());
+        } else if (name == "only-seen") {
+            break;
         } else {
             std::fprintf(stderr, "holder: what is '%s'?\n", word.c_str());
             return 1;
@@ -398,14 +490,20 @@ int main(int argc, char** argv) {
         const pid_t child = fork();
         if (child == 0) {
             for (const int fd : sockets) { close(fd); }
+            const pid_t parent = getpid();
+            if (start == "start-orphan" && fork() != 0) { _exit(0); }
+            while (start == "start-orphan" && getppid() == parent) { poll(nullptr, 0, 1); }
             execv(arguments[0], arguments.data());
             fail("execv");
         }
-        waitpid(child, nullptr, 0);
-        std::printf("ran\n");
-        std::fflush(stdout);
+        if (start != "start") { waitpid(child, nullptr, 0); }
+        if (start == "run") {
+            std::printf("ran\n");
+            std::fflush(stdout);
+        }
     }
     if (stop) { raise(SIGSTOP); }
+    if (workers_per_request > 0) { fork_per_request(workers_per_request); }
     if (last_thread) { pthread_exit(nullptr); }
     if (loop == "exec-loop") { execl("/proc/self/exe", argv[0], "exec-loop-again", nullptr); }
     for (int round = 0; loop == "daemonize-loop" && round < 500; ++round) {
@@ -414,12 +512,16 @@ int main(int argc, char** argv) {
         if (at_the_end()) { _exit(0); }
     }
     char c = 0;
-    if ((exec || !connect_to.empty()) && read(STDIN_FILENO, &c, 1) == 0) {
+    if ((exec || listen_soon || !connect_to.empty()) && read(STDIN_FILENO, &c, 1) == 0) {
         if (exec) {
             execlp("sleep", "sleep", "60", nullptr);
             fail("sleep");
         }
         poll(nullptr, 0, 5);
+        if (listen_soon) {
+            if (listen(sockets.back(), backlog) != 0) { fail("listen"); }
+            for (;;) { pause(); }
+        }
         Address address = address_of(connect_to);
         if (connect(sockets.back(), address.any(), address.size) != 0) { fail("connect"); }
         for (;;) { pause(); }

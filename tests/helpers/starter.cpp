@@ -16,6 +16,7 @@
 
 #include "../server.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <pthread.h>
@@ -54,7 +55,8 @@ bool read_words(int argc, char** argv, int first) {
 
 void grow() {
     if (words.memory != 0) {
-        ::mmap(nullptr, words.memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+        const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
+        if (::mmap(nullptr, words.memory, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED) { std::perror("mmap"); }
     }
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);

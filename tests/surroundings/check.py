@@ -56,7 +56,10 @@ class Output:
     def until(self, pattern):
         """Waits for a line that matches."""
         while True:
-            line = self.stream.readline()
+            try:
+                line = self.stream.readline()
+            except TimeoutError:
+                line = ""
             self.text += line
             demand(line, f"no line with {pattern}:", self)
             if found := re.search(pattern, line):
@@ -71,8 +74,8 @@ class Program(Output):
                                         stderr=subprocess.STDOUT, text=True, errors="replace")
         super().__init__(self.process.stdout)
 
-    def say(self):
-        self.process.stdin.write("\n")
+    def say(self, line):
+        self.process.stdin.write(f"{line}\n")
         self.process.stdin.flush()
 
     def __enter__(self):
@@ -88,7 +91,12 @@ class Program(Output):
 def open_pipe(path):
     """A named pipe that does not end before this object does."""
     os.mkfifo(path)
-    return open(os.open(path, os.O_RDWR), closefd=True, errors="replace")
+    return open(os.open(path, os.O_RDWR), errors="replace")
+
+
+def names(output, pid, runner):
+    refusal = f"[(]pid {pid}[)] was not terminated: it runs beside this process under {runner} [(]pid \\d+[)]"
+    demand(re.search(refusal, output.text), f"no line with {refusal}:", output)
 
 
 def is_running(pid):
@@ -99,56 +107,59 @@ def is_running(pid):
     return state not in "ZX"
 
 
-# Programs that restart a server: for each line they send SIGTERM to the old one and start the next one.
+# Programs that restart a server: for each line, a signal, they send it to the old one and start the next one.
 
 IN_PYTHON = """
 import subprocess, sys
 server = None
 for number, line in enumerate(sys.stdin):
     if server:
-        server.terminate()
-    server = subprocess.Popen(["sh", "./drain", str(number)])
+        server.send_signal(int(line))
+    server = subprocess.Popen(["sh", "./serve", str(number)])
 """
 IN_NODE = """
 let number = 0, server;
-require("readline").createInterface({ input: process.stdin }).on("line", () => {
-    if (server) server.kill("SIGTERM");
-    server = require("child_process").spawn("sh", ["./drain", `${number++}`], { stdio: "inherit" });
+require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+    if (server) server.kill(Number(line));
+    server = require("child_process").spawn("sh", ["./serve", `${number++}`], { stdio: "inherit" });
 });
 """
 IN_SHELL = """
 number=0
 while read -r line; do
-    [ $number = 0 ] || kill -TERM $server
-    sh ./drain $number & server=$!
+    [ $number = 0 ] || kill -s "$line" $server
+    sh ./serve $number & server=$!
     number=$((number + 1))
 done
 wait
 """
 
 
-def restart(place, harness, starter=(STARTER,), runner=None):
-    """The old server drains until the new one has found it. Under a `runner` the two are siblings."""
+def restart(place, harness, starter=(STARTER,), runner=None, drains=True, restarts=2):
+    """The old server drains until the new one has found it, or gets no signal. A `runner` makes them siblings."""
     port = unused_port()
     words = shlex.join([*starter, "127.0.0.1", port, "stay"])
-    (place / "drain").write_text(f"trap '' TERM\nexec {words} <hold.$1\n")
+    trap = "trap '' TERM\n" if drains else ""
+    (place / "serve").write_text(f"{trap}exec {words} <hold.$1\n")
     with Program(*harness, place=place) as program, contextlib.ExitStack() as stack:
-        holds = [stack.enter_context(open_pipe(place / f"hold.{number}")) for number in range(3)]
-        program.say()
+        holds = [stack.enter_context(open_pipe(place / f"hold.{number}")) for number in range(restarts + 1)]
+        program.say(0)
         demand(program.until(RESULT)[0] == "served none", "the first server does not serve", program)
-        for old in holds[:2]:
-            program.say()
-            holder = program.until(f"127.0.0.1:{port} is held by .*[(]pid (\\d+)[)]")[1]
-            demand(is_running(holder), "the old server did not drain", program)
+        for hold in holds[:-1]:
+            program.say(int(signal.SIGTERM) if drains else 0)
+            old = program.until(f"127.0.0.1:{port} is held by .*[(]pid (\\d+)[)]")[1]
             if runner:
-                refusal = f"[(]pid {holder}[)] was not terminated: it runs beside this process under {runner} [(]pid"
-                demand(program.until(RESULT)[0] == f"failed refused_holder {holder}=refused", "it is not refused", program)
-                demand(re.search(refusal, program.text), f"no line with {refusal}:", program)
-                demand(is_running(holder), "the sibling was terminated", program)
+                result = program.until(RESULT)[0]
+                demand(result == f"failed refused_holder {old}=refused", "it is not refused", program)
+                names(program, old, runner)
+                demand(is_running(old), "the sibling was terminated", program)
                 return
-            old.close()
-            demand(re.fullmatch(f"served none {holder}=(exited|already_gone|killed)", program.until(RESULT)[0]), "the new server does not serve", program)
-            demand(not is_running(holder), "the old server is still there", program)
+            if drains:
+                hold.close()
+            ended = f"served none {old}=(exited|already_gone|killed)"
+            result = program.until(RESULT)[0]
+            demand(re.fullmatch(ended, result), "the new server does not serve", program)
+            demand(not is_running(old), "the old server is still there", program)
 
 
 def harness_python(place):
@@ -165,11 +176,12 @@ def harness_shell(place):
 
 
 def harness_same_executable(place):
-    restart(place, [sys.executable, "-c", IN_PYTHON], [STARTER, "same-executable"])
+    """Some of the old servers exit while the rule looks at them."""
+    restart(place, [sys.executable, "-c", IN_PYTHON], [STARTER, "same-executable"], restarts=20)
 
 
 def harness_below_make(place):
-    """No shell, but a harness is the nearest ancestor: make counts no more."""
+    """The harness is the nearest ancestor that is no shell. So make does not count."""
     need("make")
     (place / "restart.py").write_text(IN_PYTHON)
     (place / "Makefile").write_text(f"all:\n\t@{shlex.quote(sys.executable)} restart.py\n")
@@ -210,6 +222,7 @@ RUNNERS = {
 
 def run_siblings(place, runner, rule, shell):
     """Both serve until the other one has its result: one is refused, and no signal ends the other."""
+    need(runner)
     name, text, command = RUNNERS[runner]
     place.mkdir()
     words = shlex.join([STARTER, *rule, "127.0.0.1", unused_port(), "stay"])
@@ -221,20 +234,17 @@ def run_siblings(place, runner, rule, shell):
     with open_pipe(place / "results") as stream, Program("sh", "-c", command, place=place) as program, hold:
         results = Output(stream)
         first, second = sorted(results.until(RESULT)[0] for _ in range(2))
-        demand(second == "served none", "not one of them serves", results)
+        demand(second == "served none", f"{place.name}: not one of them serves", results)
         winner = re.fullmatch("failed refused_holder (\\d+)=refused", first)
-        demand(winner, "not one of them is refused", results)
+        demand(winner, f"{place.name}: not one of them is refused", results)
         demand(os.path.samefile(f"/proc/{winner[1]}/exe", STARTER), "the refused one is no sibling", results)
-        refusal = f"[(]pid {winner[1]}[)] was not terminated: it runs beside this process under {runner} [(]pid \\d+[)]"
-        demand(re.search(refusal, results.text), f"no line with {refusal}:", results)
+        names(results, winner[1], runner)
     demand(program.process.returncode == 0, "one of them did not run to its end", results, program)
 
 
 def siblings(place, runner):
-    need(runner)
     run_siblings(place / "default", runner, [], "sh")
     run_siblings(place / "ruled", runner, ["same-executable"], "sh")
-    run_siblings(place / "script", runner, [], "")
 
 
 def siblings_ctest(place):
@@ -261,6 +271,12 @@ def siblings_meson(place):
     siblings(place, "meson")
 
 
+def siblings_by_script(place):
+    """The kernel names these shells after their script."""
+    for runner in ("ctest", "make"):
+        run_siblings(place / runner, runner, [], "")
+
+
 # Programs whose processes all run one executable, for the kernel.
 
 def lives(holder, pid, starter):
@@ -278,7 +294,7 @@ def emulate(place, *emulator, starter=STARTER, holder=HOLDER, shell=()):
     with Program(*again) as previous:
         demand(previous.until(RESULT)[0] == "served none", "the first server does not serve", previous)
         lives(previous, previous.process.pid, again)
-    restart(place, [*shell, "/bin/sh", "-c", IN_SHELL], [*emulator, starter])
+    restart(place, [*shell, "/bin/sh", "-c", IN_SHELL], [*emulator, starter], drains=False)
 
 
 def emulator_qemu(place):
@@ -299,7 +315,8 @@ def emulator_other_processor(place):
     compiler = f"{other.replace('_', '-')}-linux-gnu-g++"
     need(f"qemu-{other}", compiler)
     for name in ("starter", "holder"):
-        subprocess.run([compiler, "-std=c++17", "-static", "-pthread", "-I", INCLUDE, HELPERS / f"{name}.cpp", "-o", place / name], check=True)
+        subprocess.run([compiler, "-std=c++17", "-static", "-pthread", "-I", INCLUDE, HELPERS / f"{name}.cpp",
+                        "-o", place / name], check=True)
     emulate(place, f"qemu-{other}", starter=str(place / "starter"), holder=str(place / "holder"))
 
 

@@ -6,49 +6,6 @@
 #include <fcntl.h>
 #include <fstream>
 #include <sys/resource.h>
-#include <sys/stat.h>
-
-namespace {
-
-// A control group of the test's own below the first hierarchy that can be written; empty if there is none.
-class Group {
-public:
-    explicit Group(const std::string& path) {
-        std::ifstream mounts("/proc/self/mounts");
-        std::string device;
-        std::string where;
-        std::string kind;
-        std::string rest;
-        while (mounts >> device >> where >> kind && std::getline(mounts, rest)) {
-            if (kind != "cgroup2" && !(kind == "cgroup" && rest.find("name=systemd") != std::string::npos)) {
-                continue;
-            }
-            for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
-                const std::string directory = where + path.substr(0, end);
-                if (::mkdir(directory.c_str(), 0755) == 0) { made_.push_back(directory); }
-                if (end == std::string::npos) { break; }
-            }
-            group_ = where + path;
-            if (::access((group_ + "/cgroup.procs").c_str(), W_OK) == 0) { return; }
-        }
-        group_.clear();
-    }
-    Group(const Group&) = delete;
-    ~Group() {
-        for (auto directory = made_.rbegin(); directory != made_.rend(); ++directory) { ::rmdir(directory->c_str()); }
-    }
-    [[nodiscard]] bool take(std::uint32_t pid) const {
-        std::ofstream file(group_ + "/cgroup.procs");
-        file << pid << std::endl;
-        return !group_.empty() && file.good();
-    }
-
-private:
-    std::string group_;
-    std::vector<std::string> made_;
-};
-
-} // namespace
 
 TEST_CASE("a service of the system and a container are left to their managers") {
     NEEDS_ROOT();

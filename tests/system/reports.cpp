@@ -330,7 +330,7 @@ TEST_CASE("after a failure without a reason one line names the holder and the cu
     REQUIRE(lines.size() == 1);
     CHECK(lines[0] == "127.0.0.1:" + std::to_string(holder.port()) + " is held by holder (pid " +
                           std::to_string(holder.pid()) +
-                          "), and the start gave no reason for its failure. If it may be that one, wrap the server in "
+                          "), and the start failed without a reason. If the address is the reason, wrap the server in "
                           "AskProbe");
     CHECK(fails.recovery().obstacle == Obstacle::other_failure);
     CHECK(holder.alive());

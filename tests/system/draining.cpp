@@ -1,0 +1,131 @@
+// Servers on a path that close the listener first, finish their work, and remove the socket file last.
+
+#include "real.hpp"
+
+#include <poll.h>
+
+namespace {
+
+// It serves until it goes, as the file that it leaves does.
+struct PathServer {
+    int fd = -1;
+    int starts = 0;
+    void start(const Endpoint& endpoint) {
+        ++starts;
+        fd = open_path(endpoint.path(), endpoint.transport() == Transport::udp);
+    }
+    ~PathServer() { close(fd); }
+};
+
+int connect_to(const Endpoint& endpoint) {
+    try {
+        return open_path(endpoint.path(), endpoint.transport() == Transport::udp, true);
+    } catch (const std::system_error&) { return -1; }
+}
+
+bool answers(const Endpoint& endpoint) {
+    const int fd = connect_to(endpoint);
+    close(fd);
+    return fd >= 0;
+}
+
+template <class Killer = TerminateThenKill>
+Started start_on(PathServer& server, const Endpoint& here, Killer killer = Killer()) {
+    return start_server(server, here, killer, [&] { return answers(here); });
+}
+
+const std::string drain = "drain-on-term=300";
+
+void wait_until_closed(const Endpoint& listener) {
+    while (SystemProbe{}.held(listener)) { ::poll(nullptr, 0, 1); }
+}
+
+} // namespace
+
+TEST_CASE("a server that drains and removes its socket file last leaves the next one reachable") {
+    const Directory own;
+    Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
+    const auto check_reachable = [&](Helper& holder, auto killer) {
+        PathServer server;
+        const Started started = start_on(server, here, killer);
+        CHECK(started.serves);
+        CHECK(started.fate() == Fate::exited);
+        REQUIRE(holder.process().exits_within(10000));
+        CHECK(answers(here));
+    };
+    SECTION("it listens") {
+        Helper holder({drain, "listen=" + to_string(here)});
+        check_reachable(holder, TerminateThenKill{});
+    }
+    SECTION("a client is connected") {
+        Helper holder({drain, "listen=" + to_string(here)});
+        const int client = connect_to(here);
+        holder.accept();
+        check_reachable(holder, TerminateThenKill{});
+        close(client);
+    }
+    SECTION("it takes datagrams") {
+        here = Endpoint::unix_datagram(here.path());
+        Helper holder({drain, "udp=" + to_string(here)});
+        check_reachable(holder, TerminateThenKill{});
+    }
+    SECTION("it begins to drain between the look and the killer") {
+        Helper holder({drain, "listen=" + to_string(here)});
+        check_reachable(holder, [&](const std::vector<Holder>& holders) {
+            holder.process().signal(SIGTERM);
+            wait_until_closed(here);
+            return TerminateThenKill{}(holders);
+        });
+    }
+    SECTION("three processes share the listener") {
+        Helper holder({drain, "listen=" + to_string(here), "fork=2"});
+        check_reachable(holder, TerminateThenKill{});
+    }
+}
+
+TEST_CASE("a server that closes its listener and stays is killed, since it may still remove the socket file") {
+    const Directory own;
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
+    for (const bool has_client : {false, true}) {
+        Helper holder({"release-on-term", "listen=" + to_string(here)});
+        const int client = has_client ? connect_to(here) : -1;
+        if (has_client) { holder.accept(); }
+        PathServer server;
+        const Started started = start_on(server, here, TerminateThenKill{milliseconds(50), milliseconds(50)});
+        CHECK(started.serves);
+        CHECK(started.fate() == Fate::killed);
+        CHECK_FALSE(holder.alive());
+        close(client);
+        std::filesystem::remove(here.path());
+    }
+}
+
+TEST_CASE("a server that was sent SIGTERM before the start and drains for a client is waited for") {
+    const Directory own;
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
+    for (int round = 0; round < 10; ++round) {
+        Helper holder({"drain-on-term=100", "listen=" + to_string(here)});
+        const int client = connect_to(here);
+        holder.accept();
+        holder.process().signal(SIGTERM); // in most rounds it closes its listener while the start looks
+        if (round == 0) { wait_until_closed(here); }
+        PathServer server;
+        const Started started = start_on(server, here);
+        INFO(describe(started.recovery));
+        CHECK(started.serves);
+        REQUIRE(holder.process().exits_within(10000));
+        CHECK(answers(here));
+        close(client);
+        std::filesystem::remove(here.path());
+    }
+}
+
+TEST_CASE("a draining server has nothing left of an abstract name, and lives") {
+    const Endpoint here = Endpoint::unix_stream("@addr-in-use-drain-" + std::to_string(getpid()));
+    Helper holder({"release-on-term", "listen=" + to_string(here)});
+    PathServer server;
+    const Started started = start_on(server, here);
+    CHECK(started.serves);
+    CHECK(started.fate() == Fate::released);
+    CHECK(holder.alive());
+}
