@@ -3,6 +3,7 @@
 #define TESTS_SERVER_HPP
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -14,6 +15,17 @@
 #include <string>
 #include <system_error>
 
+// Close-on-exec from the beginning where the system can; macOS cannot.
+inline int open_socket(int family, int type) {
+#if defined(SOCK_CLOEXEC)
+    return ::socket(family, type | SOCK_CLOEXEC, 0);
+#else
+    const int fd = ::socket(family, type, 0);
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+    return fd;
+#endif
+}
+
 // A Unix domain socket at a path, or with a leading '@' an abstract name: bound and listening, or connected.
 inline int open_path(const std::string& path, bool datagram = false, bool then_connect = false) {
     sockaddr_un local{};
@@ -22,7 +34,8 @@ inline int open_path(const std::string& path, bool datagram = false, bool then_c
     const bool abstract = path[0] == '@';
     if (abstract) { local.sun_path[0] = '\0'; }
     const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
-    const int fd = ::socket(AF_UNIX, (datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int fd = open_socket(AF_UNIX, datagram ? SOCK_DGRAM : SOCK_STREAM);
+    ::fcntl(fd, F_SETFL, O_NONBLOCK);
     const auto* const address = reinterpret_cast<const sockaddr*>(&local);
     if (then_connect ? ::connect(fd, address, size) == 0
                      : ::bind(fd, address, size) == 0 && (datagram || ::listen(fd, 16) == 0)) {
@@ -52,7 +65,7 @@ public:
         to4.sin_port = htons(port);
         inet_pton(v6 ? AF_INET6 : AF_INET, host_.c_str(),
                   v6 ? static_cast<void*>(&to6.sin6_addr) : static_cast<void*>(&to4.sin_addr));
-        const int fd = ::socket(v6 ? AF_INET6 : AF_INET, type_ | SOCK_CLOEXEC, 0);
+        const int fd = open_socket(v6 ? AF_INET6 : AF_INET, type_);
         const int on = 1;
         if (reuse_address_) { ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); }
         if (::bind(fd, v6 ? reinterpret_cast<sockaddr*>(&to6) : reinterpret_cast<sockaddr*>(&to4),

@@ -59,8 +59,8 @@ TEST_CASE("a socket that is bound and does not listen") {
 
 TEST_CASE("a UDP socket") {
     for (int port = 20000 + getpid() % 10000;; ++port) {
-        if (system(("exec " HOLDER_PROGRAM " udp=" + at("127.0.0.1", static_cast<std::uint16_t>(port)) +
-                    " </dev/null >/dev/null 2>&1")
+        if (system(("exec " + std::string(holder_program()) +
+                    " udp=" + at("127.0.0.1", static_cast<std::uint16_t>(port)) + " </dev/null >/dev/null 2>&1")
                        .c_str()) != 0) {
             continue; // taken: the next
         }
@@ -186,7 +186,6 @@ TEST_CASE("what is known of a holder, and of ourselves") {
     CHECK_FALSE(info.error);
     CHECK_FALSE(info.is_dead);
     CHECK_FALSE(info.is_stopped);
-    CHECK(info.group == static_cast<std::uint32_t>(getpgid(static_cast<pid_t>(holder.pid))));
     CHECK(info.session == static_cast<std::uint32_t>(getsid(static_cast<pid_t>(holder.pid))));
     for (const std::string& user : info.users) { CHECK(user == std::to_string(geteuid())); }
     CHECK(detail::Os::inspect(0x7ffffff0).is_dead);
@@ -230,7 +229,7 @@ TEST_CASE("this process and a successor are left alone") {
 
 TEST_CASE("many processes and descriptors: lists grow") {
     const Stranger crowd({"fork=150", "listen=" + at("127.0.0.1")});
-    const Stranger holder({"descriptors=300", "listen=" + at("127.0.0.1")});
+    const Stranger holder({"descriptors=200", "listen=" + at("127.0.0.1")});
     std::error_code error;
     const std::vector<Holder> holders = SystemProbe{}(Endpoint("127.0.0.1", holder.port), error);
     REQUIRE(holders.size() == 1);
@@ -265,6 +264,78 @@ TEST_CASE("another user's holder is reported and lives") {
     waitpid(child, nullptr, 0);
     CHECK(static_cast<Obstacle>(obstacle) == Obstacle::invisible_holder);
     CHECK(holder.alive());
+}
+
+TEST_CASE("a failure that asks the probe is none of our business where the port is free") {
+    std::uint16_t port = 0;
+    {
+        const Stranger scout({"listen=" + at("127.0.0.1")});
+        port = scout.port;
+    }
+    for (const Endpoint& wanted : {Endpoint("127.0.0.1", port), Endpoint(port), Endpoint("localhost", port)}) {
+        int starts = 0;
+        RetryOnAddrInUse retry{[&] {
+                                   ++starts;
+                                   throw std::runtime_error("the server did not start");
+                               },
+                               SystemProbe{}, TerminateThenKill{}, NoLog{}};
+        CHECK_THROWS_AS(retry.start(wanted), std::runtime_error);
+        CHECK(starts == 1);
+        CHECK_FALSE(retry.recovery().retried);
+        CHECK(retry.recovery().evictions.empty());
+        CHECK(free_it(wanted).obstacle == Obstacle::none);
+    }
+}
+
+// AskOnTerminal in a process with a pseudo-terminal of its own. A question without an end is ended by an alarm.
+class Asked {
+public:
+    explicit Asked(int limit, int first_free_descriptor = 0) : master_(posix_openpt(O_RDWR | O_NOCTTY)) {
+        REQUIRE(master_ >= 0);
+        REQUIRE(grantpt(master_) == 0);
+        REQUIRE(unlockpt(master_) == 0);
+        const std::string name = ptsname(master_);
+        child_ = fork();
+        if (child_ != 0) { return; }
+        setsid();
+        const int terminal = open(name.c_str(), O_RDWR);
+        ioctl(terminal, TIOCSCTTY, 0);
+        alarm(15);
+        const rlimit descriptors{2048, 2048};
+        setrlimit(RLIMIT_NOFILE, &descriptors);
+        while (first_free_descriptor > 0 && dup(terminal) < first_free_descriptor - 1) {}
+        Holder holder;
+        holder.sockets = {Endpoint("127.0.0.1", 80)};
+        const auto begin = std::chrono::steady_clock::now();
+        const bool yes = AskOnTerminal{std::chrono::milliseconds(limit)}(holder);
+        const bool waited = std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(limit);
+        _exit(yes ? 'y' : waited ? 'w' : 'n');
+    }
+    Asked(const Asked&) = delete;
+    ~Asked() { close(master_); }
+    // 'y': yes; 'n': no; 'w': no, and not before the limit.
+    char answer(const std::string& text) {
+        std::string shown;
+        char c = 0;
+        while (shown.find("[y/N] ") == std::string::npos && read(master_, &c, 1) == 1) { shown += c; }
+        CHECK_THAT(shown, has_text("127.0.0.1:80 is held by"));
+        CHECK(write(master_, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+        int status = 0;
+        waitpid(child_, &status, 0);
+        return static_cast<char>(WIFEXITED(status) ? WEXITSTATUS(status) : '?');
+    }
+
+private:
+    int master_;
+    pid_t child_ = 0;
+};
+
+TEST_CASE("a question on the terminal has an answer, or an end") {
+    CHECK(Asked(60000).answer("y\n") == 'y');
+    CHECK(Asked(60000).answer("n\n") == 'n');
+    CHECK(Asked(200).answer("") == 'w');
+    CHECK(Asked(200).answer("y") == 'w');              // without the end of the line
+    CHECK(Asked(60000, FD_SETSIZE).answer("") == 'n'); // beyond what select() can watch
 }
 
 TEST_CASE("a start that fails where the address is free failed on another one") {

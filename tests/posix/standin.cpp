@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/param.h>
 #include <sys/socket.h>
@@ -185,6 +186,17 @@ int statfs(const char* path, struct statfs* facts) {
 }
 
 extern "C" {
+
+// In place of the C library's own. It refuses terminals (filt_specattach in bsd/miscfs/specfs/spec_vnops.c).
+int poll(pollfd* files, nfds_t count, int timeout) {
+    int refused = 0;
+    for (nfds_t i = 0; i < count; ++i) {
+        files[i].revents = isatty(files[i].fd) ? POLLNVAL : short{0};
+        refused += files[i].revents == POLLNVAL ? 1 : 0;
+    }
+    const timespec time{timeout / 1000, timeout % 1000 * 1000000L};
+    return refused > 0 ? refused : ppoll(files, count, timeout < 0 ? nullptr : &time, nullptr);
+}
 
 int proc_listpids(uint32_t, uint32_t, void* buffer, int size) {
     ++standin.lists_of_pids;

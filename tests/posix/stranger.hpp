@@ -10,6 +10,12 @@ using namespace addr_in_use;
 
 namespace {
 
+// A copy of the program, where the built one cannot be reached by this user.
+inline const char* holder_program() {
+    const char* const copy = getenv("HOLDER_PROGRAM");
+    return copy != nullptr ? copy : HOLDER_PROGRAM;
+}
+
 // A process of holder.cpp that is not our child. It is dead when its output ends.
 class Stranger {
 public:
@@ -19,7 +25,7 @@ public:
         REQUIRE(pipe(in) == 0);
         REQUIRE(pipe(out) == 0);
         for (const int fd : {in[0], in[1], out[0], out[1]}) { fcntl(fd, F_SETFD, FD_CLOEXEC); }
-        std::vector<const char*> arguments{HOLDER_PROGRAM};
+        std::vector<const char*> arguments{holder_program()};
         for (const std::string& word : words) { arguments.push_back(word.c_str()); }
         arguments.push_back(nullptr);
         const pid_t child = fork();
@@ -27,7 +33,7 @@ public:
             if (fork() != 0) { _exit(0); }
             dup2(in[0], STDIN_FILENO);
             dup2(out[1], STDOUT_FILENO);
-            execv(HOLDER_PROGRAM, const_cast<char* const*>(arguments.data()));
+            execv(arguments[0], const_cast<char* const*>(arguments.data()));
             _exit(127);
         }
         close(in[0]);
