@@ -1,10 +1,11 @@
 #!/bin/sh
-# Builds and runs the benchmarks, and writes their table to build/benchmark/table.md.
+# Builds and runs the benchmarks on Debian, and writes tests/benchmark/README.md and its chart.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
-need c++=g++ python3=python3 lsof=lsof ss=iproute2 fuser=psmisc valgrind=valgrind strace=strace size=binutils hyperfine=hyperfine \
-    "/usr/include/benchmark/benchmark.h=libbenchmark-dev" npm=npm
+need c++=g++ python3=python3 lsof=lsof ss=iproute2 fuser=psmisc valgrind=valgrind strace=strace \
+    size=binutils hyperfine=hyperfine "/usr/include/benchmark/benchmark.h=libbenchmark-dev" npm=npm \
+    /usr/lib/python3/dist-packages/matplotlib=python3-matplotlib
 build=build/benchmark
 mkdir -p $build
 flags="-O2 -Iinclude -Wall -Wextra"
@@ -23,6 +24,7 @@ one look tests/benchmark/look.cpp
 one start_library tests/benchmark/start.cpp
 one start_bare -DBARE tests/benchmark/start.cpp
 one inside -DHOLDER_PROGRAM="\"$PWD/$build/holder\"" tests/benchmark/inside.cpp $build/floor.o -lbenchmark
-[ -d $build/node_modules ] || (cd $build && npm install --silent --no-fund --no-audit --prefix . kill-port fkill-cli) || true
-python3 tests/benchmark/run.py $build $build/table.md
-cat $build/table.md
+[ -d $build/node_modules ] ||
+    (cd $build && npm install --silent --no-fund --no-audit --prefix . kill-port fkill-cli) || true
+# Debian's own interpreter: only that one has Debian's matplotlib.
+/usr/bin/python3 tests/benchmark/run.py $build tests/benchmark/README.md tests/benchmark/chart.svg

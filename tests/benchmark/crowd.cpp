@@ -1,5 +1,6 @@
 // A busy machine: crowd processes=N descriptors=N connections=N listeners=N, spread over the processes. Prints "ready
-// PORT" of one listener on 127.0.0.1 that belongs to a process of its own, and ends with its standard input.
+// PORT" of one listener on 127.0.0.1 that belongs to a process of its own, and ends with its standard input. With
+// holders=N that listener belongs to N processes.
 
 #include "../server.hpp"
 
@@ -50,10 +51,15 @@ int main(int argc, char** argv) {
     int descriptors = 0;
     int connections = 0;
     int listeners = 0;
+    int holders = 1;
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
         const int value = std::atoi(word.c_str() + word.find('=') + 1);
-        (word[0] == 'p' ? processes : word[0] == 'd' ? descriptors : word[0] == 'c' ? connections : listeners) = value;
+        (word[0] == 'p'   ? processes
+         : word[0] == 'd' ? descriptors
+         : word[0] == 'c' ? connections
+         : word[0] == 'h' ? holders
+                          : listeners) = value;
     }
     int ready[2];
     if (pipe(ready) != 0) { return 1; }
@@ -81,6 +87,11 @@ int main(int argc, char** argv) {
     if (fork() == 0) {
         TcpServer server("127.0.0.1");
         server.start(0);
+        for (int i = 1; i < holders; ++i) {
+            if (fork() != 0) { continue; }
+            wait_for_the_end();
+            return 0;
+        }
         std::printf("ready %u\n", server.port());
         std::fflush(stdout);
         wait_for_the_end();

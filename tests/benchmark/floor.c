@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -71,20 +72,23 @@ static void read_fact(int directory, const char* name, char* buffer, size_t room
     close(file);
 }
 
+/* The facts of a holder: name, start time, users, service, executable, arguments. */
 static void identify(int directory) {
     char buffer[4096];
+    struct stat file;
     read_fact(directory, "stat", buffer, sizeof buffer);
-    read_fact(directory, "cmdline", buffer, sizeof buffer);
     read_fact(directory, "status", buffer, sizeof buffer);
-    if (readlinkat(directory, "exe", buffer, sizeof buffer) < 0) { return; }
+    read_fact(directory, "cgroup", buffer, sizeof buffer);
+    read_fact(directory, "cmdline", buffer, sizeof buffer);
+    if (readlinkat(directory, "exe", buffer, sizeof buffer) < 0 || fstatat(directory, "exe", &file, 0) != 0) { return; }
 }
 
 int floor_probe(unsigned short port) {
     const unsigned inode = listening(port);
     char wanted[32];
     const int length = snprintf(wanted, sizeof wanted, "socket:[%u]", inode);
-    static char processes[16384] __attribute__((aligned(8)));
-    static char files[16384] __attribute__((aligned(8)));
+    static char processes[32768] __attribute__((aligned(8)));
+    static char files[32768] __attribute__((aligned(8)));
     int found = 0;
     if (inode == 0) { return 0; }
     const int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -99,20 +103,24 @@ int floor_probe(unsigned short port) {
             const int directory = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
             if (directory < 0) { continue; }
             long more;
-            while ((more = syscall(SYS_getdents64, directory, files, sizeof files)) > 0) {
-                for (long next = 0; next < more;) {
+            int is_readable = 1; /* a process that refuses one descriptor refuses all */
+            int is_holder = 0;
+            while (is_readable && (more = syscall(SYS_getdents64, directory, files, sizeof files)) > 0) {
+                for (long next = 0; is_readable && next < more;) {
                     const struct entry* file = (struct entry*)(files + next);
                     char link[64];
                     next += file->size;
                     if (file->name[0] == '.') { continue; }
                     const ssize_t read = readlinkat(directory, file->name, link, sizeof link);
-                    if (read == length && memcmp(link, wanted, (size_t)length) == 0) {
-                        found = atoi(process->name);
-                        const int its = openat(proc, process->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-                        identify(its);
-                        close(its);
-                    }
+                    is_readable = read >= 0 || (errno != EACCES && errno != EPERM);
+                    is_holder = is_holder || (read == length && memcmp(link, wanted, (size_t)length) == 0);
                 }
+            }
+            if (is_holder) {
+                found = atoi(process->name);
+                const int its = openat(proc, process->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                identify(its);
+                close(its);
             }
             close(directory);
         }

@@ -1,4 +1,4 @@
-"""The demo: a stranger holds the port, and the server comes up anyway. Fails when any of it does not happen."""
+"""The demo: another program holds the port, and the server starts anyway. Fails if any step does not happen."""
 
 import http.client
 import re
@@ -21,7 +21,7 @@ def main(server):
     ours = None
     try:
         port = int(re.search(r"port (\d+)", stranger.stdout.readline()).group(1))
-        print(f"1. A stranger holds 127.0.0.1:{port}: python3 -m http.server (pid {stranger.pid}).")
+        print(f"1. Another program holds 127.0.0.1:{port}: python3 -m http.server (pid {stranger.pid}).")
         status, _ = health(port)
         assert status == 404, "the stranger must not know /api/health"
 

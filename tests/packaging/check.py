@@ -260,8 +260,26 @@ def version(place):
     assert f"version : '{VERSION}'" in (ROOT / "meson.build").read_text()
     assert json.loads((ROOT / "ports/retry-on-addr-in-use/vcpkg.json").read_text())["version"] == VERSION
     assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1] == VERSION
+    assert text.startswith(f"// retry_on_addr_in_use.hpp {VERSION} ")
+    readme = (ROOT / "README.md").read_text()
+    assert re.findall(r"find_package\(retry_on_addr_in_use (\S+)", readme) == [VERSION.rpartition(".")[0]]
     run("cmake", "-S", ROOT, "-B", place, "-DADDR_IN_USE_BUILD_TESTS=OFF")
     assert f"CMAKE_PROJECT_VERSION:STATIC={VERSION}\n" in (place / "CMakeCache.txt").read_text()
+
+
+def release(place):
+    """A tag on this commit equals the header's version, and the changelog has the day of it."""
+    def fault(tags, changelog):
+        released = re.search(rf"^## {re.escape(VERSION)} - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE)
+        wrong = [tag for tag in tags if re.fullmatch(r"v\d.*", tag) and tag != f"v{VERSION}"]
+        return f"the header is {VERSION}, the tag is {wrong[0]}" if wrong else \
+            f"CHANGELOG.md has no day for {VERSION}" if f"v{VERSION}" in tags and not released else ""
+    day = f"## {VERSION} - 2026-01-31\n"
+    assert not fault([], "") and not fault([f"v{VERSION}", "nightly"], day)
+    assert fault(["v99.0.0"], day) and fault([f"v{VERSION}"], f"## {VERSION} - unreleased\n")
+    need("git")
+    tags = subprocess.run(["git", "-C", str(ROOT), "tag", "--points-at", "HEAD"], stdout=subprocess.PIPE, text=True)
+    assert not (found := fault(tags.stdout.split(), (ROOT / "CHANGELOG.md").read_text())), found
 
 
 def include_cost(place):

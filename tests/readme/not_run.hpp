@@ -1,49 +1,52 @@
-// Outlines of server libraries that the tests do not install: enough to compile those recipes of the README that are
-// not run. The names and types are those of the libraries' own headers; no code of theirs is copied.
-#include "prelude.hpp"
+// Outlines of server libraries that Debian does not have: enough to compile the recipes of not_run.cpp. The names and
+// types are those of the libraries' own headers; no code of theirs is copied.
+#ifndef TESTS_README_NOT_RUN_HPP
+#define TESTS_README_NOT_RUN_HPP
 
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
+#include <system_error>
 #include <utility>
 
-namespace crow {
+namespace crow { // 1.3.3: include/crow/app.h
 struct SimpleApp {
     SimpleApp& bindaddr(std::string);
     SimpleApp& port(std::uint16_t);
     void run();
+    bool is_bound() const;
 };
 } // namespace crow
-inline crow::SimpleApp crow_app;
 
-namespace drogon {
+namespace drogon { // 1.9.13: lib/inc/drogon/HttpAppFramework.h
 struct HttpAppFramework {
-    HttpAppFramework& addListener(const std::string&, std::uint16_t);
+    HttpAppFramework& addListener(const std::string& ip, std::uint16_t port);
     void run();
 };
 HttpAppFramework& app();
 } // namespace drogon
 
-struct us_listen_socket_t;
-constexpr int LIBUS_LISTEN_EXCLUSIVE_PORT = 1;
+struct us_listen_socket_t; // 20.79: uSockets/src/libusockets.h, src/App.h
+enum { LIBUS_LISTEN_DEFAULT, LIBUS_LISTEN_EXCLUSIVE_PORT };
 namespace uWS {
 struct App {
-    App&& listen(std::string, int, int, std::function<void(us_listen_socket_t*)>);
-    App&& run();
+    App&& listen(std::string host, int port, int options, std::function<void(us_listen_socket_t*)> handler);
 };
 } // namespace uWS
-inline uWS::App app;
 
-namespace oatpp::network {
+namespace oatpp::network { // 1.3.1: src/oatpp/network/tcp/server/ConnectionProvider.hpp
 struct Address {
-    Address(std::string, std::uint16_t);
+    Address(std::string host, std::uint16_t port);
 };
 namespace tcp::server {
 struct ConnectionProvider {
-    static std::shared_ptr<ConnectionProvider> createShared(const Address&);
+    static std::shared_ptr<ConnectionProvider> createShared(const Address& address);
 };
 } // namespace tcp::server
 } // namespace oatpp::network
 
-namespace seastar {
+namespace seastar { // include/seastar/core/seastar.hh, include/seastar/net/api.hh
 struct ipv4_addr {
     ipv4_addr(const std::string&, std::uint16_t);
 };
@@ -57,58 +60,54 @@ struct server_socket {};
 server_socket listen(socket_address, listen_options);
 } // namespace seastar
 
-namespace folly {
+namespace folly { // folly/io/async/AsyncServerSocket.h
 struct SocketAddress {
-    SocketAddress(const std::string&, std::uint16_t);
+    SocketAddress(const std::string& host, std::uint16_t port);
 };
 struct AsyncServerSocket {
-    void bind(const SocketAddress&);
-    void listen(int);
+    void bind(const SocketAddress& address);
+    void listen(int backlog);
 };
 } // namespace folly
-inline folly::AsyncServerSocket* folly_socket;
 
-namespace engine::io {
-struct Sockaddr {};
-struct IoSystemError : std::runtime_error {
-    std::error_code Code() const;
+namespace userver::engine::io { // core/include/userver/engine/io/socket.hpp, sockaddr.hpp
+enum class AddrDomain { kInet6 };
+enum class SocketType { kTcp };
+struct Sockaddr {
+    static Sockaddr MakeLoopbackAddress() noexcept;
+    AddrDomain Domain() const;
+    void SetPort(std::uint16_t port);
 };
-struct Socket {};
-Socket Listen(const Endpoint&);
-} // namespace engine::io
+struct Socket {
+    Socket(AddrDomain, SocketType);
+    void Bind(const Sockaddr&);
+    void Listen(int backlog = 128);
+};
+} // namespace userver::engine::io
 
-namespace brpc {
+namespace brpc { // 1.17: src/brpc/server.h
 struct ServerOptions {};
 struct Server {
-    int Start(const char*, const ServerOptions*);
+    int Start(const char* ip_port_str, const ServerOptions* options);
 };
 } // namespace brpc
 
+struct QUIC_HANDLE; // 2.6: src/inc/msquic.h
+struct QUIC_BUFFER;
 struct QUIC_ADDR;
+using HQUIC = QUIC_HANDLE*;
 using QUIC_STATUS = unsigned;
 constexpr QUIC_STATUS QUIC_STATUS_ADDRESS_IN_USE = 98;
 struct QUIC_API_TABLE {
-    QUIC_STATUS (*ListenerStart)(void*, const void*, unsigned, const QUIC_ADDR*);
+    QUIC_STATUS (*ListenerStart)(HQUIC, const QUIC_BUFFER* alpn, std::uint32_t count, const QUIC_ADDR* local);
 };
-inline const QUIC_API_TABLE* msquic;
-inline void* listener;
-inline const void* alpn;
-inline const QUIC_ADDR* address;
 inline bool QUIC_FAILED(QUIC_STATUS status) { return status != 0; }
 
-namespace httplib {
-struct Server {
-    bool bind_to_port(const std::string&, int);
-    bool listen_after_bind();
-};
-} // namespace httplib
-
-namespace ix {
+namespace ix { // 12.0: ixwebsocket/IXWebSocketServer.h, IXSocketServer.h
 struct WebSocketServer {
-    WebSocketServer(int, const std::string&);
+    WebSocketServer(int port, const std::string& host);
     std::pair<bool, std::string> listen();
-    void start();
 };
 } // namespace ix
-inline const std::string host = "127.0.0.1";
-inline const std::uint16_t port = 8848;
+
+#endif

@@ -2,8 +2,15 @@
 #include <retry_on_addr_in_use.hpp>
 
 #include <cstdint>
-#include <memory>
+#include <stdexcept>
 #include <string>
+#if __has_include(<spdlog/spdlog.h>)
+#    include <spdlog/spdlog.h>
+#else
+namespace spdlog { // an outline: the same call
+template <class... Args> void warn(std::string_view format, Args&&... args);
+}
+#endif
 
 using namespace addr_in_use;
 
@@ -13,15 +20,16 @@ struct MyServer {
 };
 inline MyServer my_server;
 
+int listen_at(const Endpoint& endpoint);
+
 struct Library { // it does not report why it failed
     void listen(const std::string& host, int port);
     bool bind(const std::string& host, int port);
-    bool listen_on(const char* path);
 };
 inline Library library;
 
 struct WebServer { // it has an open and a reset
-    int open(const std::string& host, int port);
+    int open(int port);
     void reset();
 };
 constexpr int WEB_PORT_TAKEN = 10;

@@ -1,6 +1,7 @@
 """Runs a recipe (see serving.hpp) against a stranger on its address and against its own previous copy.
 
-    check.py --program P --holder H --speaks http|hello|nothing|udp|path [--trusting] [--alone PROGRAM-WITHOUT-PREFLIGHT]
+    check.py --program P --holder H --speaks http|hello|nothing|udp|path [--trusting] [--reuses]
+             [--alone PROGRAM-WITHOUT-PREFLIGHT]
     check.py --missing NAME
 """
 
@@ -18,6 +19,7 @@ parser.add_argument("--program")
 parser.add_argument("--holder")
 parser.add_argument("--speaks")
 parser.add_argument("--trusting", action="store_true")
+parser.add_argument("--reuses", action="store_true")
 parser.add_argument("--alone")
 parser.add_argument("--missing")
 wanted = parser.parse_args()
@@ -124,6 +126,20 @@ def on_a_path():
         demand(path.read_text() == "precious" and "it is no socket" in third.log, "a file was touched")
 
 
+def with_a_connection_left():
+    """A client of the terminated server is still connected: its connection is no obstacle."""
+    stranger = Process(wanted.holder, "reuseaddr", "listen=127.0.0.1:0")
+    port = int(stranger.line.split()[1])
+    with socket.create_connection(("127.0.0.1", port), 10):
+        stranger.process.stdin.write("\n")
+        stranger.process.stdin.flush()
+        demand(stranger.process.stdout.readline() == "accepted\n", "the stranger accepts nothing")
+        server = Process(wanted.program, "127.0.0.1", str(port))
+        serves(server, port)
+        demand(stranger.process.wait(10) != 0, "the stranger ended by itself")
+        server.end()
+
+
 def main():
     if wanted.missing:
         print(f"skipped here: {wanted.missing} is not installed")
@@ -140,7 +156,8 @@ def main():
     serves(server, port)
     previous.process.wait(10)
     server.end()
-    demand(f"is held by {re.sub('.*/', '', wanted.program)[:15]} (pid {previous.pid})" in server.log, "the log does not name the previous copy")
+    name = re.sub(".*/", "", wanted.program)[:15]
+    demand(f"is held by {name} (pid {previous.pid})" in server.log, "the log does not name the previous copy")
 
     if wanted.alone:
         # What the library does by itself: two copies share the port, and nothing fails.
@@ -154,6 +171,9 @@ def main():
             copy.process.wait(10)
         server.end()
 
+    if wanted.reuses:
+        with_a_connection_left()
+
     if not wanted.trusting:
         # A failure for another reason, an address that this machine does not have, beside a healthy stranger on it.
         stranger = Process(wanted.holder, "udp=0.0.0.0:low" if udp else "listen=0.0.0.0:0")
@@ -161,7 +181,10 @@ def main():
         server = Process(wanted.program, "192.0.2.1", str(port))
         demand(server.line.startswith("failed: "), "it does not say that it failed")
         server.end()
-        demand(server.process.returncode == 1 and not stranger.gone() and "held by" not in server.log, "a stranger was looked at")
+        failed = server.process.returncode == 1
+        named = re.findall(r"held by .*$", server.log, re.MULTILINE)  # a failure without a known reason gives a hint
+        hints = all(line.endswith("wrap the server in AskProbe") for line in named)
+        demand(failed and not stranger.gone() and hints, "a stranger was looked at")
     for process in running[:]:
         process.end()
 

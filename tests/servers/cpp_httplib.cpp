@@ -4,9 +4,15 @@
 
 void serve(const std::string& host, std::uint16_t port) {
     // recipe
-    httplib::Server http; // shares the port: SO_REUSEPORT
-    RetryOnAddrInUse server{Preflight{
-        [&](const Endpoint& endpoint) { return http.bind_to_port(endpoint.host().c_str(), endpoint.port()); }}};
+    httplib::Server http;
+    http.set_socket_options([](socket_t socket) { // by itself it shares the port: SO_REUSEPORT
+        const int on = 1;
+        setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    });
+    RetryOnAddrInUse server{[&](const Endpoint& endpoint) {
+        http.stop(); // from 0.17 on a server whose bind failed refuses the next one without it
+        return http.bind_to_port(endpoint.host().c_str(), endpoint.port());
+    }};
     if (!server.start(host, port)) { throw std::runtime_error("cannot listen"); }
     // end of recipe
     http.Get("/",
