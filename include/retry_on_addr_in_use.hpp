@@ -2593,6 +2593,7 @@ public:
 
     // True: start again.
     bool run(Failure failure) {
+        departing_end_ = deadline_after(departing_timeout);
         found_ = probe();
         if (recovery_.error) { return give_up(Obstacle::probe_failed); }
         if (!is_address_in_use(failure, found_)) {
@@ -2753,11 +2754,10 @@ private:
     }
 
     std::vector<Holder> wait_while_departing(std::vector<Holder> holders) {
-        const Clock::time_point deadline = deadline_after(departing_timeout);
         const auto is_invisible = [](const Holder& holder) { return holder.pid == 0 && holds_address(holder); };
         bool has_waited = false;
         bool was_idle = false; // nothing departed before the last look: what it did not see does not exit
-        for (Milliseconds step(1); left_until(deadline) > step; step = (std::min)(step * 2, settling_time)) {
+        for (Milliseconds step(1); left_until(departing_end_) > step; step = (std::min)(step * 2, settling_time)) {
             const std::vector<Os::Process> departing = pin_departing(holders);
             if (departing.empty() && (was_idle || !any_of(holders, is_invisible))) { break; }
             was_idle = departing.empty();
@@ -3008,6 +3008,7 @@ private:
     Recovery& recovery_;
     std::uint64_t begin_;
     std::vector<Holder> found_; // at the first look
+    Clock::time_point departing_end_;
 };
 
 } // namespace detail
