@@ -60,7 +60,7 @@ int main(int argc, char** argv) {
     to6.sin6_port = to4.sin_port;
     inet_pton(AF_INET6, host.c_str(), &to6.sin6_addr);
     sockaddr* const address = v6 ? reinterpret_cast<sockaddr*>(&to6) : reinterpret_cast<sockaddr*>(&to4);
-    int size = v6 ? sizeof to6 : sizeof to4;
+    int size = static_cast<int>(v6 ? sizeof to6 : sizeof to4);
     if (bind(socket, address, size) != 0) { fail("bind"); }
     if (kind == "tcp" && listen(socket, 5) != 0) { fail("listen"); }
     getsockname(socket, address, &size);

@@ -46,7 +46,7 @@ public:
         to6.sin6_port = to4.sin_port;
         inet_pton(AF_INET6, host_.c_str(), &to6.sin6_addr);
         const auto* const address = v6 ? reinterpret_cast<sockaddr*>(&to6) : reinterpret_cast<sockaddr*>(&to4);
-        if (bind(socket_, address, v6 ? sizeof to6 : sizeof to4) != 0 || listen(socket_, 5) != 0) {
+        if (bind(socket_, address, static_cast<int>(v6 ? sizeof to6 : sizeof to4)) != 0 || listen(socket_, 5) != 0) {
             const int error = WSAGetLastError();
             stop();
             throw std::system_error(error, std::system_category());
@@ -262,7 +262,7 @@ TEST_CASE("a holder on an IPv6 address is ended, and the server starts there") {
 }
 
 TEST_CASE("of two wildcards only the owner of the one in the way is ended") {
-    const std::string host = GENERATE("::", "0.0.0.0");
+    const std::string host = GENERATE(as<std::string>{}, "::", "0.0.0.0");
     const bool v6 = host == "::";
     const Holding four("tcp 0.0.0.0 0");
     const Holding six("tcp :: " + std::to_string(four.port));
@@ -304,7 +304,7 @@ TEST_CASE("a dual-stack holder is in the way of IPv6, and of IPv4 as far as a ta
 }
 
 TEST_CASE("with the port alone, a holder on one address beside another one lives") {
-    const std::string second = GENERATE("127.0.0.2", "::1");
+    const std::string second = GENERATE(as<std::string>{}, "127.0.0.2", "::1");
     const Holding one("tcp 127.0.0.1 0");
     const Holding two("tcp " + second + ' ' + std::to_string(one.port));
     Server server;

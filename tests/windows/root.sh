@@ -4,6 +4,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 root=$PWD/build/wine10
 [ -e "$root/ready" ] && exit 0
+rm -rf --one-file-system "$root"
 mkdir -p "$root/packages" "$root/control"
 debootstrap --download-only --variant=minbase --include=wine,wine64 trixie "$root/packages" >"$root/log" 2>&1 ||
     { tail "$root/log"; exit 1; }
