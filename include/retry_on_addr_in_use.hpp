@@ -1402,15 +1402,18 @@ inline bool has_system_number(std::string_view text, int number) {
     return rest.empty() || rest[0] == ']' || rest[0] == ' ';
 }
 
-inline bool says_in_use(std::string_view text) {
-    std::string message = system_error(Os::traits.in_use).message();
+// True if the text has the system's own words for an error. MinGW's are "Unknown error" for many.
+inline bool has_message(std::string_view text, std::string message) {
     while (!message.empty() && (message.back() == '.' || message.back() == '\r' || message.back() == '\n')) {
         message.pop_back(); // Boost strips them
     }
+    return !message.empty() && !starts_with(message, "Unknown error") && text.find(message) != std::string_view::npos;
+}
+
+inline bool says_in_use(std::string_view text) {
     return text.find("ddress already in use") != std::string_view::npos ||
-           text.find(std::generic_category().message(EADDRINUSE)) != std::string_view::npos ||
-           (!starts_with(message, "Unknown error") && text.find(message) != std::string_view::npos) || // of MinGW
-           has_system_number(text, Os::traits.in_use) ||
+           has_message(text, std::generic_category().message(EADDRINUSE)) ||
+           has_message(text, system_error(Os::traits.in_use).message()) || has_system_number(text, Os::traits.in_use) ||
            (Os::traits.denied != 0 && has_system_number(text, Os::traits.denied));
 }
 
@@ -1421,6 +1424,7 @@ template <class S> Failure classify_exception(std::string& text) noexcept try {
     bool has_other_code = false;
     bool is_denied = false;
     bool has_text = false;
+    if (std::current_exception() == nullptr) { return Failure::other; } // the thread is being cancelled
     for (std::exception_ptr level = std::current_exception(); level != nullptr;) {
         try {
             std::rethrow_exception(level);
@@ -1955,7 +1959,9 @@ inline bool is_interactive_shell(const Holder& holder, const ProcessInfo& proces
         std::string_view(arguments).substr((std::min)(arguments.size(), arguments.find('\0') + 1));
     const std::string_view option = first.substr(0, first.find('\0'));
     const bool is_script = !option.empty() && option[0] != '-' && option[0] != '+';
-    const bool is_command = option.size() > 1 && option[1] != '-' && !is_script && option.find('c') != option.npos;
+    const bool is_word = is_one_of(option, "-norc,-restricted,-rcfile,-executionpolicy"); // with one '-' too
+    const bool is_command =
+        option.size() > 1 && option[1] != '-' && !is_script && !is_word && option.find('c') != option.npos;
     return error || process.session == holder.pid || !(is_script || is_command);
 }
 
@@ -2088,7 +2094,9 @@ inline std::string reason_not_to_kill(const Holder& holder) {
     if (process.is_dumping_core) { return departing_reason(process); }
     std::error_code error;
     for (const std::uint32_t pid : Os::children(holder.pid, error)) {
-        const Holder child = Os::inspect(pid).holder;
+        const ProcessInfo info = Os::inspect(pid);
+        const Holder& child = info.holder;
+        if (info.is_dead) { continue; } // a zombie shows no user and, to other than root, no descriptors
         std::vector<Socket> rows(1);
         rows.front().inode = 1; // of no process: asked is whether the descriptors can be read
         if (child.user != process.holder.user && Os::attach_owners(rows, pid)) {
@@ -2169,12 +2177,11 @@ class PinnedProcesses {
 public:
     explicit PinnedProcesses(const std::vector<Holder>& holders) : cases_(holders) {
         for (const Holder& holder : holders) { processes_.push_back(Os::Process(holder.pid)); }
-        if (!holders.empty() && !holders.front().sockets.empty() && is_file(holders.front().sockets.front())) {
-            std::error_code error;
-            path_ = holders.front().sockets.front();
-            file_ = Os::inspect_file(path_, error);
-        }
+        const Endpoint path =
+            holders.empty() || holders.front().sockets.empty() ? Endpoint() : holders.front().sockets.front();
+        if (is_file(path) && !is_held(path)) { watch(path); } // its server drains already
         inspect(Fate::already_gone, Fate::released);
+        watch(path);
     }
 
     [[nodiscard]] Cases& cases() noexcept { return cases_; }
@@ -2204,7 +2211,8 @@ public:
                 const Holder& holder = eviction.holder;
                 if (processes_[position].exited()) { return exited; }
                 ask_held = ask_held &&
-                           (holder.state == State::listening || holder.sockets.front().transport() == Transport::udp);
+                           (holder.state == State::listening ||
+                            any_of(holder.sockets, [](const Endpoint& e) { return e.transport() == Transport::udp; }));
                 const bool is_asked = last != nullptr && last->sockets == holder.sockets;
                 held = held || (ask_held && !is_asked && any_of(holder.sockets, is_held));
                 last = &holder;
@@ -2235,6 +2243,9 @@ public:
             const Holder& now = info.holder;
             std::error_code error = process.error() ? process.error() : info.error;
             const bool owns = !error && owns_socket(before, error);
+            const bool is_same_program =
+                before.executable.empty() || now.executable.empty() ||
+                without_deleted_mark(before.executable) == without_deleted_mark(now.executable);
             // Asked last: what was read above belongs to this process then.
             if (process.exited()) { return exited; }
             if (!error && before.start_time != 0 && now.start_time != 0 && now.start_time != before.start_time) {
@@ -2246,23 +2257,27 @@ public:
                 return Fate::refused;
             }
             if (!owns) { // an exiting process shows no descriptor while its sockets are still open
-                if (info.is_exiting || keeps_file()) { return {}; }
+                if (info.is_exiting || (is_same_program && keeps_file())) { return {}; }
                 return released;
             }
-            if (before.executable.empty() || now.executable.empty() ||
-                without_deleted_mark(before.executable) == without_deleted_mark(now.executable)) {
-                return {};
-            }
+            if (is_same_program) { return {}; }
             eviction.reason = "it runs another program now: " + printable(now.executable, 128);
             return Fate::refused;
         });
     }
 
 private:
+    void watch(const Endpoint& path) {
+        std::error_code error;
+        if (!is_file(path)) { return; }
+        path_ = path;
+        file_ = Os::inspect_file(path, error);
+    }
+
     // True while a draining server may still remove its socket file: that would then be ours.
     [[nodiscard]] bool keeps_file() const {
         std::error_code error;
-        return is_file(path_) && (Os::inspect_file(path_, error) == file_ || error) && !is_held(path_);
+        return is_file(path_) && (Os::inspect_file(path_, error) == file_ || error);
     }
 
     Cases cases_;
@@ -2595,6 +2610,7 @@ public:
     bool run(Failure failure) {
         departing_end_ = deadline_after(departing_timeout);
         found_ = probe();
+        looked_ = Clock::now();
         if (recovery_.error) { return give_up(Obstacle::probe_failed); }
         if (!is_address_in_use(failure, found_)) {
             return failure == Failure::denied && give_up(Obstacle::reserved_port);
@@ -2707,12 +2723,22 @@ private:
         return found;
     }
 
-    // True if the process held the address at the first look.
-    [[nodiscard]] bool was_found(const Holder& holder) const {
-        // Beside a holder of the very address, one of a wildcard was not looked for.
-        const bool is_beside = Os::traits.exact_bind_wins && !is_socket_of(holder, recovery_.endpoint);
+    [[nodiscard]] bool was_seen_first(const Holder& holder) const {
         return any_of(found_, [&](const Holder& found) {
-            return is_beside || (found.pid == holder.pid && found.start_time == holder.start_time);
+            return found.pid == holder.pid && found.start_time == holder.start_time;
+        });
+    }
+
+    // True if the process may have held the address at the first look. Beside a holder of the very address, one of a
+    // wildcard was not looked for.
+    [[nodiscard]] bool was_found(const Holder& holder) const {
+        const bool is_beside = Os::traits.exact_bind_wins && !is_socket_of(holder, recovery_.endpoint);
+        return was_seen_first(holder) || (is_beside && !found_.empty());
+    }
+
+    [[nodiscard]] bool is_recorded(const Holder& holder) const {
+        return any_of(recovery_.evictions, [&](const Eviction& eviction) {
+            return eviction.holder.pid == holder.pid && eviction.holder.start_time == holder.start_time;
         });
     }
 
@@ -2724,7 +2750,7 @@ private:
         std::error_code error;
         for (const Holder& holder : holders) {
             const bool is_draining = holder.state == State::connected && is_path(recovery_.endpoint);
-            if (holder.pid != 0) {
+            if (holder.pid != 0 && holder.pid != Os::current_pid()) {
                 const ProcessInfo process = Os::inspect(holder.pid);
                 if (is_draining || is_departing(process)) { departing.push_back(Os::Process(holder.pid)); }
             }
@@ -2747,33 +2773,71 @@ private:
         for (const Holder& holder : holders) {
             const bool is_left = any_of(left, [&](const Holder& other) { return other.pid == holder.pid; });
             if (is_left || holder.pid == 0 || !holds_address(holder)) { continue; }
-            const Fate fate = Os::Process(holder.pid).exited() ? Fate::exited : Fate::released;
-            recovery_.evictions.push_back({holder, fate, time_since(begin), {}, ""});
+            recovery_.evictions.push_back({holder, fate_of_gone(holder), time_since(begin), {}, ""});
+        }
+        // Of several addresses, or of a shared one: a holder beside those that are gone may be a bystander. The second
+        // start tells.
+        if ((stands_for_several(recovery_.endpoint) || is_udp_port(recovery_.endpoint)) &&
+            !recovery_.evictions.empty()) {
+            remove_if(left, [&](const Holder& holder) {
+                return holder.pid != 0 && !any_of(recovery_.evictions, [&](const Eviction& gone) {
+                           return gone.holder.sockets == holder.sockets && gone.holder.executable == holder.executable;
+                       });
+            });
         }
         return left;
     }
 
+    // An exiting process shows no descriptor while its sockets are still open: it is not "still running".
+    static Fate fate_of_gone(const Holder& holder) {
+        const bool exits = Os::Process(holder.pid).exited() || is_departing(Os::inspect(holder.pid));
+        return exits ? Fate::exited : Fate::released;
+    }
+
     std::vector<Holder> wait_while_departing(std::vector<Holder> holders) {
+        const std::vector<Holder> first = holders;
         const auto is_invisible = [](const Holder& holder) { return holder.pid == 0 && holds_address(holder); };
-        bool has_waited = false;
         bool was_idle = false; // nothing departed before the last look: what it did not see does not exit
         for (Milliseconds step(1); left_until(departing_end_) > step; step = (std::min)(step * 2, settling_time)) {
-            const std::vector<Os::Process> departing = pin_departing(holders);
-            if (departing.empty() && (was_idle || !any_of(holders, is_invisible))) { break; }
+            std::vector<Os::Process> departing = pin_departing(holders);
+            const bool has_invisible = any_of(holders, is_invisible);
+            if (has_invisible) { // perhaps a socket of one that was visible at first
+                for (Os::Process& process : pin_departing(first)) { departing.push_back(std::move(process)); }
+            }
+            if (departing.empty() && (was_idle || !has_invisible)) { break; }
             was_idle = departing.empty();
-            if (!was_idle && !has_waited) { log_holders(holders, ": waiting for up to 10000 ms for an exit"); }
-            has_waited = has_waited || !was_idle;
-            if (!was_idle) { Os::Process::wait(departing, step); }
+            if (!was_idle) {
+                log_wait(holders);
+                Os::Process::wait(departing, step);
+            }
             std::vector<Holder> now = with_process(probe());
             if (recovery_.error) { break; } // the killer inspects each process once more
-            remove_if(now, [&](const Holder& holder) { return !was_found(holder); });
+            remove_if(now, [&](const Holder& holder) { return holder.pid != 0 && !was_seen_first(holder); });
             holders = std::move(now);
         }
         recovery_.error.clear();
+        if (any_of(holders, is_invisible)) { // of those that were visible at first and exit still
+            std::vector<Holder> exiting = first;
+            remove_if(exiting, [](const Holder& holder) {
+                return holder.pid == 0 || !holds_address(holder) || !is_departing(Os::inspect(holder.pid));
+            });
+            if (!exiting.empty()) { remove_if(holders, is_invisible); }
+            for (Holder& holder : exiting) {
+                const bool is_left = any_of(holders, [&](const Holder& other) { return other.pid == holder.pid; });
+                if (!is_left) { holders.push_back(std::move(holder)); }
+            }
+        }
         remove_if(holders, [&](const Holder& holder) {
             return holder.state == State::connected && is_path(recovery_.endpoint);
         });
         return holders;
+    }
+
+    void log_wait(const std::vector<Holder>& holders) {
+        if (has_waited_) { return; }
+        has_waited_ = true;
+        log_holders(holders,
+                    ": waiting for up to " + std::to_string(left_until(departing_end_).count()) + " ms for an exit");
     }
 
     // True if a rule protects one of the holders: then none is offered to the killer.
@@ -2831,7 +2895,6 @@ private:
         const auto is_dead = [](const Holder& holder) { return holder.pid != 0 && Os::inspect(holder.pid).is_dead; };
         const bool departs = !pin_departing(kept).empty() || any_of(kept, is_dead);
         if (!departs && !any_of(recovery_.evictions, survived)) { return; }
-        const Clock::time_point begin = Clock::now();
         if (departs) { wait_while_departing(kept); }
         const std::vector<Holder> left = probe();
         for (Eviction& eviction : recovery_.evictions) {
@@ -2839,9 +2902,9 @@ private:
             const std::uint32_t pid = eviction.holder.pid;
             const auto is_it = [&](const Holder& holder) { return holder.pid == pid && holds_address(holder); };
             if (!recovery_.error && !any_of(left, is_it)) {
-                eviction.fate = pid == 0 || Os::Process(pid).exited() ? Fate::exited : Fate::released;
+                eviction.fate = pid == 0 ? Fate::exited : fate_of_gone(eviction.holder);
             }
-            eviction.took += time_since(begin);
+            eviction.took = time_since(looked_);
         }
     }
 
@@ -2884,16 +2947,21 @@ private:
         return is_path(recovery_.endpoint) ? Obstacle::file_in_the_way : Obstacle::lingering_connections;
     }
 
+    // On Windows the row of a socket can go before the address is free: a test bind tells.
+    [[nodiscard]] bool is_taken() {
+        return is_held() || (!Os::traits.can_ask && test_bind(recovery_.endpoint) == std::errc::address_in_use);
+    }
+
     // An exiting process keeps its sockets for a while after it lost its descriptors. After the first 60 ms
     // it looks for a new holder: that one will not release the address.
     void wait_until_free() {
         const Clock::time_point deadline = deadline_after(release_timeout);
         bool is_lost = false;
-        for (Milliseconds step(1); is_held() && !is_lost && left_until(deadline) > step;
+        for (Milliseconds step(1); is_taken() && !is_lost && left_until(deadline) > step;
              step = (std::min)(step * 2, settling_time)) {
             Os::pause(step);
             is_lost = step >= Milliseconds(32) && any_of(probe(), [&](const Holder& holder) {
-                          return holds_address(holder) && holder.pid != 0 && !was_found(holder);
+                          return holds_address(holder) && holder.pid != 0 && !is_recorded(holder);
                       });
         }
         recovery_.error.clear();
@@ -2906,12 +2974,13 @@ private:
 
     void name_new_holders(const std::vector<Holder>& holders) {
         for (const Holder& holder : holders) {
-            if (!holds_address(holder) || was_found(holder)) { continue; }
+            if (!holds_address(holder) || is_recorded(holder)) { continue; }
             std::string reason = reason_not_to_offer(holder);
             name_holder(holder, !reason.empty() ? reason
                                 : Os::started_after(holder, begin_)
                                     ? "it started after this start began: stop the service manager that restarts it"
-                                    : "it did not hold the address at first");
+                                : was_found(holder) ? "it only shared the port with a process that was exiting"
+                                                    : "it did not hold the address at first");
         }
     }
 
@@ -2934,6 +3003,9 @@ private:
         for (const bool again : {false, true}) {
             if (again) { Os::pause(settling_time); }
             std::vector<Holder> holders = SystemProbe()(recovery_.endpoint, error);
+            if (!error && !any_of(holders, [](const Holder& holder) { return holder.state != State::connected; })) {
+                holders = holder_of_file(recovery_.endpoint, error); // an accepted connection does not hold the path
+            }
             if (error || holders.empty() || holders.front().state != State::lingering) { return false; }
             file = std::move(holders.front());
         }
@@ -3007,7 +3079,9 @@ private:
     Log& log_;
     Recovery& recovery_;
     std::uint64_t begin_;
-    std::vector<Holder> found_; // at the first look
+    std::vector<Holder> found_;               // at the first look
+    Clock::time_point looked_ = Clock::now(); // when that was
+    bool has_waited_ = false;
     Clock::time_point departing_end_;
 };
 

@@ -79,6 +79,9 @@ template <class E> auto thrower(E exception) {
     return [exception] { throw exception; };
 }
 
+// MinGW's text for each number that it does not know: "Unknown error" or "Unknown error code".
+bool is_unknown(const std::string& message) { return message.rfind("Unknown error", 0) == 0; }
+
 } // namespace
 
 TEST_CASE("an exception with a code is understood by its code") {
@@ -96,7 +99,8 @@ TEST_CASE("an exception with a text is a reason to ask the probe") {
     CHECK(understood(thrower(std::runtime_error("no certificate"))) == no);
     CHECK(understood(thrower(42)) == no);
     CHECK(understood(thrower("Address already in use")) == no); // not a std::exception: nothing may be read
-    CHECK(understood(thrower(std::runtime_error(std::generic_category().message(EADDRINUSE)))) == ask);
+    const std::string message = std::generic_category().message(EADDRINUSE);
+    CHECK(understood(thrower(std::runtime_error(message))) == (is_unknown(message) ? no : ask));
 }
 
 TEST_CASE("the text of Boost's exceptions is understood by its number, in any language") {
@@ -109,7 +113,7 @@ TEST_CASE("the text of Boost's exceptions is understood by its number, in any la
     CHECK(understood(boost_text(number + '0', "]")) == no);
     CHECK(understood(thrower(std::runtime_error("Unknown error"))) == no);
     std::string message = std::system_category().message(in_use_number);
-    if (message != "Unknown error") { // MinGW's text for each number
+    if (!is_unknown(message)) {
         if (message.back() == '.') { message.pop_back(); }
         CHECK(understood(thrower(std::runtime_error("bind: " + message))) == ask);
     }
