@@ -56,7 +56,7 @@ void check(const std::vector<Socket>& sockets) {
     socket_inode(text);
     const std::string service = read_cgroup(text);
     REQUIRE(text.find(service) != std::string_view::npos);
-    if (!service.empty()) { stop_advice(service); }
+    if (!service.empty()) { stop_advice(service, 7); }
 }
 
 [[maybe_unused]] void lsof(std::string_view text) {
