@@ -55,7 +55,8 @@ void check(const std::vector<Socket>& sockets) {
     status_numbers(':' + std::string(text), "");
     socket_inode(text);
     const std::string service = read_cgroup(text);
-    REQUIRE(text.find(service) != std::string_view::npos);
+    const std::size_t added = service.substr(0, 7) == "/openrc" ? 7 : 0; // in front of a path of OpenRC's hierarchy
+    REQUIRE(text.find(service.substr(added)) != std::string_view::npos);
     if (!service.empty()) { stop_advice(service, 7); }
 }
 
