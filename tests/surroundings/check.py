@@ -312,10 +312,10 @@ def emulator_valgrind(place):
 def emulator_other_processor(place):
     """Static programs, under a shell of this processor."""
     other = "x86_64" if platform.machine() == "aarch64" else "aarch64"
-    compiler = f"{other.replace('_', '-')}-linux-gnu-g++"
-    need(f"qemu-{other}", compiler)
+    target = f"{other}-linux-gnu"
+    need(f"qemu-{other}", "clang++", f"{target.replace('_', '-')}-ld")  # Debian's g++ for it excludes g++-multilib
     for name in ("starter", "holder"):
-        subprocess.run([compiler, "-std=c++17", "-static", "-pthread", "-I", INCLUDE, HELPERS / f"{name}.cpp",
+        subprocess.run(["clang++", f"--target={target}", "-std=c++17", "-static", "-pthread", "-I", INCLUDE, HELPERS / f"{name}.cpp",
                         "-o", place / name], check=True)
     emulate(place, f"qemu-{other}", starter=str(place / "starter"), holder=str(place / "holder"))
 
