@@ -2177,11 +2177,10 @@ class PinnedProcesses {
 public:
     explicit PinnedProcesses(const std::vector<Holder>& holders) : cases_(holders) {
         for (const Holder& holder : holders) { processes_.push_back(Os::Process(holder.pid)); }
-        const Endpoint path =
-            holders.empty() || holders.front().sockets.empty() ? Endpoint() : holders.front().sockets.front();
-        if (is_file(path) && !is_held(path)) { watch(path); } // its server drains already
+        if (!holders.empty() && !holders.front().sockets.empty()) { path_ = holders.front().sockets.front(); }
+        std::error_code error; // of a file that cannot be seen: it may still be there
+        if (is_file(path_)) { file_ = Os::inspect_file(path_, error); }
         inspect(Fate::already_gone, Fate::released);
-        watch(path);
     }
 
     [[nodiscard]] Cases& cases() noexcept { return cases_; }
@@ -2267,17 +2266,10 @@ public:
     }
 
 private:
-    void watch(const Endpoint& path) {
-        std::error_code error;
-        if (!is_file(path)) { return; }
-        path_ = path;
-        file_ = Os::inspect_file(path, error);
-    }
-
     // True while a draining server may still remove its socket file: that would then be ours.
     [[nodiscard]] bool keeps_file() const {
         std::error_code error;
-        return is_file(path_) && (Os::inspect_file(path_, error) == file_ || error);
+        return is_file(path_) && (Os::inspect_file(path_, error) == file_ || error) && !is_held(path_);
     }
 
     Cases cases_;
@@ -4309,10 +4301,10 @@ public:
             }
         });
         if (found.empty()) { return failure; }
-        // Through the same directory as the descriptors, so of the same process: after its exit it cannot be read.
+        // Through the same directory as the descriptors, so of the same process. After its exit it cannot be read, and
+        // for a user who is not root (EACCES) from the moment when its exit begins: the rows have no owner then.
         std::error_code error;
         const ProcessStat stat = read_stat(read_proc(directory.descriptor(), "../stat", error));
-        if (error) { error_ = error; }
         if (stat.start_time == 0) { return error.value(); }
         std::uint32_t pid = 0;
         std::string_view digits = name;
@@ -4331,7 +4323,6 @@ public:
         return !any_of(rows_, [](const Socket& row) { return row.pid == 0 && row.inode != 0; });
     }
     [[nodiscard]] bool has_found() const { return !owned_.empty(); }
-    [[nodiscard]] std::error_code error() const noexcept { return error_; } // an owner was found that cannot be read
 
     // Replaces the rows by one for each owner; those without an owner stay.
     void finish() {
@@ -4343,7 +4334,6 @@ private:
     std::vector<Socket>& rows_;
     std::vector<Socket> owned_;
     Socket key_;
-    std::error_code error_;
 };
 
 inline std::error_code Os::attach_owners(std::vector<Socket>& rows, std::uint32_t only_pid) {
@@ -4366,7 +4356,6 @@ inline std::error_code Os::attach_owners(std::vector<Socket>& rows, std::uint32_
         });
         failure = failure != 0 ? failure : error;
     }
-    if (search.error()) { return search.error(); }
     if (failure == 0) { search.finish(); }
     return failure == 0 ? std::error_code() : system_error(failure);
 }

@@ -227,7 +227,9 @@ TEST_CASE("a UDP holder that exits already with many descriptors is waited for")
     for (int round = 0; round < 10; ++round) {
         Helper holder({"udp=127.0.0.1:low", "descriptors=" + count});
         holder.process().signal(SIGTERM);
-        CHECK(start_at("127.0.0.1", Endpoint("127.0.0.1", holder.port(), Transport::udp)).serves);
+        const Started started = start_at("127.0.0.1", Endpoint("127.0.0.1", holder.port(), Transport::udp));
+        INFO(describe(started.recovery));
+        CHECK(started.serves);
     }
 }
 
