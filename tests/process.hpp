@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -18,11 +20,35 @@
 #include <utility>
 #include <vector>
 
-// A process that is known by a descriptor, so that no signal of a test can reach another one.
+// When a process was started, in ticks since the boot; 0 if it is dead, as a zombie without threads is.
+inline unsigned long long start_time(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string text;
+    std::getline(file, text, '\0'); // a name may have line ends
+    if (text.find(')') == std::string::npos) { return 0; }
+    std::istringstream fields(text.substr(text.rfind(')') + 1)); // from the third one on (man 5 proc_pid_stat)
+    char state = 'X';
+    unsigned long long value = 0;
+    unsigned long long threads = 0;
+    fields >> state;
+    for (int field = 4; field <= 22 && fields; ++field) {
+        long long number = 0;
+        fields >> number;
+        value = static_cast<unsigned long long>(number);
+        if (field == 20) { threads = value; }
+    }
+    return !fields || state == 'X' || (state == 'Z' && threads <= 1) ? 0 : value;
+}
+
+// A process that is known by a descriptor, so that no signal of a test can reach another one. Before Linux 5.3 its
+// start time is compared instead.
 class KnownProcess {
 public:
-    explicit KnownProcess(pid_t pid) : pid_(pid), fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {}
-    KnownProcess(KnownProcess&& other) noexcept : pid_(other.pid_), fd_(std::exchange(other.fd_, -1)) {}
+    explicit KnownProcess(pid_t pid) : pid_(pid), fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {
+        if (fd_ < 0 && errno == ENOSYS) { start_time_ = start_time(pid); }
+    }
+    KnownProcess(KnownProcess&& other) noexcept
+        : pid_(other.pid_), fd_(std::exchange(other.fd_, -1)), start_time_(std::exchange(other.start_time_, 0)) {}
     KnownProcess(const KnownProcess&) = delete;
     ~KnownProcess() {
         signal(SIGKILL);
@@ -31,16 +57,24 @@ public:
     [[nodiscard]] std::uint32_t pid() const { return static_cast<std::uint32_t>(pid_); }
     [[nodiscard]] bool alive() const { return !exits_within(0); }
     [[nodiscard]] bool exits_within(int milliseconds) const {
+        for (int left = milliseconds; is_same(); left -= 5) {
+            if (left <= 0) { return false; }
+            ::poll(nullptr, 0, 5);
+        }
         pollfd death{fd_, POLLIN, 0};
         return fd_ < 0 || ::poll(&death, 1, milliseconds) == 1;
     }
     void signal(int number) const {
         if (fd_ >= 0) { ::syscall(SYS_pidfd_send_signal, fd_, number, nullptr, 0); }
+        if (is_same()) { ::kill(pid_, number); }
     }
 
 private:
+    [[nodiscard]] bool is_same() const { return start_time_ != 0 && start_time(pid_) == start_time_; }
+
     pid_t pid_;
     int fd_;
+    unsigned long long start_time_ = 0;
 };
 
 // As in /proc/PID/stat: R, S, T, Z ...

@@ -389,12 +389,12 @@ int main(int argc, char** argv) {
                 program.push_back(std::strcmp(argv[i], "@") == 0 ? std::to_string(port_) : argv[i]);
             }
         } else if (name == "memory") {
-            const std::size_t size = std::strtoull(value.c_str(), nullptr, 10) << 20;
+            const std::size_t size = std::strtoul(value.c_str(), nullptr, 10) << 20;
             void* const memory =
                 mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
             if (memory == MAP_FAILED) { fail("mmap"); }
         } else if (name == "descriptors") {
-            const rlim_t count = std::strtoull(value.c_str(), nullptr, 10);
+            const rlim_t count = std::strtoul(value.c_str(), nullptr, 10);
             const rlimit limit{count + 100, count + 100}; // within the hard limit
             if (setrlimit(RLIMIT_NOFILE, &limit) != 0) { fail("setrlimit"); }
             for (rlim_t n = 0; n < count; ++n) {

@@ -42,7 +42,7 @@ bool read_words(int argc, char** argv, int first) {
     for (int i = first; i < argc; ++i) {
         const std::string word = argv[i];
         const std::string name = word.substr(0, word.find('='));
-        const std::size_t value = std::strtoull(word.c_str() + (std::min)(name.size() + 1, word.size()), nullptr, 10);
+        const std::size_t value = std::strtoul(word.c_str() + (std::min)(name.size() + 1, word.size()), nullptr, 10);
         words.stay = words.stay || name == "stay";
         words.late = words.late || name == "late";
         words.log = words.log || name == "log";

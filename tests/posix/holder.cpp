@@ -64,8 +64,8 @@ int main(int argc, char** argv) {
             const std::string host = value.substr(0, value.rfind(':'));
             const bool v6 = host.find(':') != std::string::npos;
             const bool is_same = name == "listen-same";
-            const auto number =
-                htons(static_cast<std::uint16_t>(is_same ? port : std::atoi(value.c_str() + host.size() + 1)));
+            const auto given = static_cast<std::uint16_t>(std::atoi(value.c_str() + host.size() + 1));
+            const auto number = htons(is_same ? static_cast<std::uint16_t>(port) : given);
             sockaddr_in v4{};
             sockaddr_in6 any{};
             v4.sin_family = AF_INET;

@@ -2,7 +2,11 @@
 
 #include "stranger.hpp"
 
+#define NEEDS_LSOF()                                                                                                   \
+    if (access("/usr/bin/lsof", X_OK) != 0 && access("/usr/sbin/lsof", X_OK) != 0) { SKIP_HERE("needs lsof"); }
+
 TEST_CASE("a holder is found by lsof and named, and lives") {
+    NEEDS_LSOF();
     const Stranger holder({"listen=" + at("127.0.0.1")});
     TcpServer server("127.0.0.1");
     const Recovery recovery = start(server, Endpoint("127.0.0.1", holder.port));
@@ -19,6 +23,7 @@ TEST_CASE("a holder is found by lsof and named, and lives") {
 }
 
 TEST_CASE("no killer and no rule reaches a process here") {
+    NEEDS_LSOF();
     const Stranger holder({"listen=" + at("127.0.0.1")});
     const Endpoint here("127.0.0.1", holder.port);
     for (const Recovery& recovery :
@@ -31,6 +36,7 @@ TEST_CASE("no killer and no rule reaches a process here") {
 }
 
 TEST_CASE("what is held is seen, and what is free too") {
+    NEEDS_LSOF();
     const Stranger holder({"listen=" + at("127.0.0.1")});
     CHECK(SystemProbe{}.held(Endpoint("127.0.0.1", holder.port)));
     std::error_code error;
@@ -42,6 +48,8 @@ TEST_CASE("what is held is seen, and what is free too") {
 }
 
 TEST_CASE("whether a :: includes IPv4 is not shown: a test bind decides") {
+    NEEDS_LSOF();
+    if (access("/proc/net/if_inet6", F_OK) != 0) { SKIP_HERE("needs IPv6"); }
     std::error_code error;
     {
         const Stranger dual({"listen=" + at("::")});
@@ -68,6 +76,7 @@ TEST_CASE("whether a :: includes IPv4 is not shown: a test bind decides") {
 }
 
 TEST_CASE("a start that fails where the address is free failed on another one") {
+    NEEDS_LSOF();
     std::uint16_t port = 0;
     {
         const Stranger scout({"listen=" + at("127.0.0.1")});

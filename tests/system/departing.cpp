@@ -10,14 +10,6 @@
 
 namespace {
 
-template <class Condition> bool becomes_true(Condition condition) {
-    for (int i = 0; i < 10000; ++i) {
-        if (condition()) { return true; }
-        ::poll(nullptr, 0, 1);
-    }
-    return false;
-}
-
 // The value of a line "NAME: VALUE"; 0 without it.
 std::size_t read_number(const std::string& file, const std::string& name) {
     std::ifstream lines(file);

@@ -43,6 +43,7 @@ void wait_until_closed(const Endpoint& listener) {
 } // namespace
 
 TEST_CASE("a server that drains and removes its socket file last leaves the next one reachable") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     const auto check_reachable = [&](Helper& holder, auto killer) {
@@ -84,6 +85,7 @@ TEST_CASE("a server that drains and removes its socket file last leaves the next
 }
 
 TEST_CASE("a server that closes its listener and stays is killed, since it may still remove the socket file") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     for (const bool has_client : {false, true}) {
@@ -100,7 +102,29 @@ TEST_CASE("a server that closes its listener and stays is killed, since it may s
     }
 }
 
+TEST_CASE("a process that closed its listener while another one holds the path lives") {
+    NEEDS_SOCK_DIAG();
+    const Directory own;
+    const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
+    Helper holder({"release-on-term", "listen=" + to_string(here), "fork=1"});
+    PathServer server;
+    const Started started = start_on(server, here, [&](const std::vector<Holder>& holders) {
+        holder.process().signal(SIGTERM);
+        std::error_code error;
+        REQUIRE(becomes_true([&] { return SystemProbe{}(here, error).size() == 1; }));
+        return TerminateThenKill{milliseconds(50), milliseconds(50)}(holders);
+    });
+    CHECK(started.serves);
+    REQUIRE(started.recovery.evictions.size() == 3); // and the stale file
+    for (const Eviction& eviction : started.recovery.evictions) {
+        const bool is_child = eviction.holder.pid != holder.pid() && eviction.holder.pid != 0;
+        CHECK(eviction.fate == (is_child ? Fate::killed : Fate::released));
+    }
+    CHECK(holder.alive());
+}
+
 TEST_CASE("a server that was sent SIGTERM before the start and drains for a client is waited for") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     for (int round = 0; round < 10; ++round) {
@@ -121,6 +145,7 @@ TEST_CASE("a server that was sent SIGTERM before the start and drains for a clie
 }
 
 TEST_CASE("a draining server has nothing left of an abstract name, and lives") {
+    NEEDS_SOCK_DIAG();
     const Endpoint here = Endpoint::unix_stream("@addr-in-use-drain-" + std::to_string(getpid()));
     Helper holder({"release-on-term", "listen=" + to_string(here)});
     PathServer server;

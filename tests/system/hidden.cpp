@@ -43,6 +43,10 @@ bool loopback_up() {
 
 bool become(uid_t user) { return setresgid(user, user, user) == 0 && setresuid(user, user, user) == 0; }
 
+// The low half of the first argument of a system call.
+constexpr std::uint32_t first_argument =
+    offsetof(seccomp_data, args) + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? sizeof(std::uint32_t) : 0);
+
 // Lets a system call fail with `error`; with `argument` only where the first argument is that.
 bool forbid(int system_call, int error, long argument = -1) {
     const auto number = static_cast<std::uint32_t>(system_call);
@@ -50,7 +54,7 @@ bool forbid(int system_call, int error, long argument = -1) {
     sock_filter program[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args)),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, first_argument),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, wanted, 0, static_cast<unsigned char>(argument >= 0 ? 1 : 0)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(error)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
@@ -58,6 +62,17 @@ bool forbid(int system_call, int error, long argument = -1) {
     const sock_fprog filter{static_cast<unsigned short>(sizeof program / sizeof *program), program};
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
 }
+
+// Some C libraries call socketcall() instead of socket(). A filter does not see its arguments.
+bool netlink_can_be_forbidden() {
+    return in_child(geteuid(), [] {
+               const bool good = forbid(SYS_socket, EPROTONOSUPPORT, AF_NETLINK);
+               return std::string(good && socket(AF_NETLINK, SOCK_RAW, 0) < 0 ? "yes" : "no");
+           }) == "yes";
+}
+
+#define NEEDS_NETLINK_FILTER()                                                                                         \
+    if (!netlink_can_be_forbidden()) { SKIP_HERE("needs a C library that makes sockets by socket()"); }
 
 } // namespace
 
@@ -68,13 +83,16 @@ TEST_CASE("hidepid hides another user's holder, and not our own") {
         Helper ours({"user=65534", "dumpable", "listen=127.0.0.1:0"});
         const auto as_nobody = [&](std::uint16_t port) {
             return in_child(0, [&] {
-                if (!private_mounts() || mount("proc", "/proc", "proc", 0, option) != 0 || !become(65534)) {
-                    return std::string("mount");
+                if (!private_mounts()) { return std::string("private mounts"); }
+                if (mount("proc", "/proc", "proc", 0, option) != 0) {
+                    return std::string(errno == EBUSY ? "busy" : "mount");
                 }
-                return tell(start_at("127.0.0.1", port));
+                return become(65534) ? tell(start_at("127.0.0.1", port)) : std::string("user");
             });
         };
-        CHECK_THAT(as_nobody(roots.port()), has_text("failed 1 invisible_holder 0=refused"));
+        const std::string outcome = as_nobody(roots.port());
+        if (outcome == "busy") { SKIP_HERE("needs Linux 5.8, where each mount of /proc has options of its own"); }
+        CHECK_THAT(outcome, has_text("failed 1 invisible_holder 0=refused"));
         CHECK(roots.alive());
         CHECK_THAT(as_nobody(ours.port()), has_text("served 2 none " + std::to_string(ours.pid()) + "=exited"));
     }
@@ -167,6 +185,7 @@ TEST_CASE("the same port in another network namespace is no conflict") {
 }
 
 TEST_CASE("without sock_diag the tables of /proc/net are the second source") {
+    NEEDS_NETLINK_FILTER();
     const auto without = [](const std::string& host, const Endpoint& endpoint) {
         return in_child(geteuid(), [&] {
             if (!forbid(SYS_socket, EPROTONOSUPPORT, AF_NETLINK)) { return std::string("seccomp"); }
@@ -231,6 +250,7 @@ TEST_CASE("without sock_diag the tables of /proc/net are the second source") {
 
 TEST_CASE("without sock_diag and without /proc nothing can be seen, and that is said") {
     NEEDS_ROOT();
+    NEEDS_NETLINK_FILTER();
     Helper holder({"listen=127.0.0.1:0"});
     const std::string outcome = in_child(0, [&] {
         if (!private_mounts() || mount("nothing", "/proc", "tmpfs", 0, nullptr) != 0 ||
@@ -272,8 +292,9 @@ TEST_CASE("without pidfd the start time is compared before each signal") {
 }
 
 TEST_CASE("out of descriptors nobody is named, and nobody is touched") {
+    const std::string no_more = "1 probe_failed " + std::error_code(EMFILE, std::generic_category()).message();
     Helper holder({"listen=127.0.0.1:0"});
-    for (rlim_t left = 0; left <= 6; ++left) {
+    for (rlim_t left = 0; left <= 7; ++left) { // without pidfd one more is open
         const std::string outcome = in_child(geteuid(), [&] {
             TcpServer server("127.0.0.1");
             const int next = dup(STDIN_FILENO);
@@ -291,9 +312,10 @@ TEST_CASE("out of descriptors nobody is named, and nobody is touched") {
                    retry.recovery().error.message();
         });
         INFO(left);
-        CHECK((outcome == "1 probe_failed Too many open files" || outcome == "1 refused_holder Success"));
-        if (left < 3) { CHECK(outcome == "1 probe_failed Too many open files"); }
-        if (left == 6) { CHECK(outcome == "1 refused_holder Success"); }
+        const bool found = has_text("1 refused_holder ").match(outcome);
+        CHECK((found || outcome == no_more));
+        if (left < 3) { CHECK(outcome == no_more); }
+        if (left == 7) { CHECK(found); }
     }
     CHECK(holder.alive());
 }
@@ -352,6 +374,7 @@ TEST_CASE("processes that come and go while we look do no harm") {
 }
 
 TEST_CASE("without a view of Unix domain sockets no file is removed") {
+    NEEDS_NETLINK_FILTER();
     Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     { Helper dead({"listen=" + to_string(here)}); }
@@ -366,6 +389,7 @@ TEST_CASE("without a view of Unix domain sockets no file is removed") {
 TEST_CASE(
     "where a file system shows other numbers than it has inside, nobody is ended for a name, and nothing removed") {
     NEEDS_ROOT();
+    NEEDS_SOCK_DIAG();
     Directory own;
     const std::string& at = own.path();
     for (const char* name : {"/lower", "/other", "/merged"}) { mkdir((at + name).c_str(), 0700); }
@@ -394,6 +418,7 @@ TEST_CASE(
     };
     check_untouched(on_overlay("xino=off", "listen", "socket"));
     check_untouched(on_overlay("xino=off", "bind", "socket")); // which refuses a connect as a dead one does
-    CHECK_THAT(on_overlay("xino=on", "listen", "./socket"),
-               has_text(" gone")); // its devices are its own inside as well
+    const std::string outcome = on_overlay("xino=on", "listen", "./socket"); // its devices are its own inside as well
+    const bool has_xino = kernel_is(4, 19) && sizeof(long) > 4;
+    CHECK_THAT(outcome, has_text(has_xino ? " gone" : " untouched"));
 }

@@ -68,6 +68,7 @@ std::size_t files_in(const std::string& directory) {
 } // namespace
 
 TEST_CASE("a socket file that nobody has open is removed") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     for (const Transport transport : {Transport::tcp, Transport::udp}) {
         const std::string path = own.path() + "/socket";
@@ -85,6 +86,7 @@ TEST_CASE("a socket file that nobody has open is removed") {
 }
 
 TEST_CASE("a listener on a path leaves when asked, and its file goes with it") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     SECTION("that was not removed by it") {
@@ -138,6 +140,7 @@ TEST_CASE("a listener on a path leaves when asked, and its file goes with it") {
 }
 
 TEST_CASE("an abstract name is free as soon as its holder is gone") {
+    NEEDS_SOCK_DIAG();
     const Endpoint here = Endpoint::unix_stream("@addr-in-use-" + std::to_string(getpid()));
     const Endpoint datagrams = Endpoint::unix_datagram(here.path());
     Helper holder({word("listen", here)});
@@ -154,6 +157,7 @@ TEST_CASE("an abstract name is free as soon as its holder is gone") {
 }
 
 TEST_CASE("a file that is no socket is never touched, and the report says what it is") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const std::string path = own.path() + "/socket";
     const Endpoint here = Endpoint::unix_stream(path);
@@ -180,6 +184,7 @@ TEST_CASE("a file that is no socket is never touched, and the report says what i
 }
 
 TEST_CASE("who holds what a link leads to is nobody's business") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint real = Endpoint::unix_stream(own.path() + "/real");
     Helper holder({word("listen", real)});
@@ -192,6 +197,7 @@ TEST_CASE("who holds what a link leads to is nobody's business") {
 }
 
 TEST_CASE("ReportOnly removes no file, every other killer lets it be removed") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     leave_stale(here);
@@ -209,6 +215,7 @@ TEST_CASE("ReportOnly removes no file, every other killer lets it be removed") {
 }
 
 TEST_CASE("a rule about processes is not asked about a file that nobody has open") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     leave_stale(here);
@@ -216,6 +223,7 @@ TEST_CASE("a rule about processes is not asked about a file that nobody has open
 }
 
 TEST_CASE("a stranger on a path lives under a rule, and so does its file") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     Helper holder({word("listen", here)});
@@ -228,6 +236,7 @@ TEST_CASE("a stranger on a path lives under a rule, and so does its file") {
 }
 
 TEST_CASE("a server that lost its file to another one lives") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     Helper without({word("listen", here)}); // its socket still has the name
@@ -267,6 +276,7 @@ TEST_CASE("a server that took the place meanwhile keeps its file") {
 }
 
 TEST_CASE("two that start at once on a stale file: one serves, and it keeps its file") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     for (int round = 0; round < 20; ++round) {
@@ -295,6 +305,7 @@ TEST_CASE("two that start at once on a stale file: one serves, and it keeps its 
 
 TEST_CASE("a file that we may not remove, or not even open, stays") {
     NEEDS_ROOT();
+    NEEDS_SOCK_DIAG();
     const PublicDirectory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     const auto as_nobody = [&] {
@@ -327,6 +338,7 @@ TEST_CASE("a file that we may not remove, or not even open, stays") {
 
 TEST_CASE("a server in another network namespace is reached by its path, and lives") {
     NEEDS_ROOT();
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     for (const std::string backlog : {"backlog=16", "backlog=0"}) {
@@ -343,6 +355,7 @@ TEST_CASE("a server in another network namespace is reached by its path, and liv
 }
 
 TEST_CASE("we do not end ourselves for a path") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     PathServer first;
@@ -354,6 +367,7 @@ TEST_CASE("we do not end ourselves for a path") {
 }
 
 TEST_CASE("a server that never reports the failure has its path cleared before") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     int starts = 0;
@@ -384,6 +398,7 @@ TEST_CASE("a server that never reports the failure has its path cleared before")
 }
 
 TEST_CASE("a failure without a reason counts where a file is in the way") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     PathServer server;
@@ -409,6 +424,7 @@ TEST_CASE("a failure without a reason counts where a file is in the way") {
 }
 
 TEST_CASE("a path is freed without a server") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     leave_stale(here);

@@ -8,6 +8,11 @@
 #include "../process.hpp"
 #include "../server.hpp"
 
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -174,6 +179,15 @@ template <class Body> std::string in_pid_namespace(Body body, bool own_proc = tr
     });
 }
 
+// Waits up to 10 s.
+template <class Condition> bool becomes_true(Condition condition) {
+    for (int i = 0; i < 10000; ++i) {
+        if (condition()) { return true; }
+        ::poll(nullptr, 0, 1);
+    }
+    return false;
+}
+
 inline std::uint16_t unused_port() {
     TcpServer scout("127.0.0.1");
     scout.start(0);
@@ -195,19 +209,55 @@ inline bool start_shared(std::uint16_t port, bool keep = false) {
     return good;
 }
 
-// Before Linux 6.8 no dump has the TCP sockets that are bound and do not listen.
-inline bool kernel_shows_bound_sockets() {
+inline bool kernel_is(int major, int minor) { // or newer
     utsname system{};
-    int major = 0;
-    int minor = 0;
+    int first = 0;
+    int second = 0;
     uname(&system);
-    return std::sscanf(system.release, "%d.%d", &major, &minor) == 2 && (major > 6 || (major == 6 && minor >= 8));
+    return std::sscanf(system.release, "%d.%d", &first, &second) == 2 &&
+           (first > major || (first == major && second >= minor));
+}
+
+// Before Linux 6.8 no dump has the TCP sockets that are bound and do not listen.
+inline bool kernel_shows_bound_sockets() { return kernel_is(6, 8); }
+
+// Whether the kernel has tcp_diag and unix_diag, or can load them: a dump without one is answered by ENOENT.
+inline bool kernel_has_sock_diag() {
+    struct {
+        nlmsghdr head;
+        inet_diag_req_v2 request;
+    } internet{};
+    struct {
+        nlmsghdr head;
+        unix_diag_req request;
+    } local{};
+    internet.head = {sizeof internet, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0};
+    internet.request.sdiag_family = AF_INET;
+    internet.request.sdiag_protocol = IPPROTO_TCP;
+    local.head = {sizeof local, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST | NLM_F_DUMP, 0, 0};
+    local.request.sdiag_family = AF_UNIX;
+    const auto answers = [](const auto& message) {
+        const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+        struct {
+            nlmsghdr head;
+            nlmsgerr error;
+        } reply{};
+        const bool good = send(fd, &message, sizeof message, 0) == sizeof message &&
+                          recv(fd, &reply, sizeof reply, 0) >= static_cast<ssize_t>(sizeof reply.head + sizeof(int)) &&
+                          (reply.head.nlmsg_type == SOCK_DIAG_BY_FAMILY ||
+                           (reply.head.nlmsg_type == NLMSG_DONE && reply.error.error == 0));
+        close(fd);
+        return good;
+    };
+    return answers(internet) && answers(local);
 }
 
 #define NEEDS_ROOT()                                                                                                   \
     if (::geteuid() != 0) { SKIP_HERE("needs root"); }
 #define NEEDS_BOUND_SOCKETS()                                                                                          \
     if (!kernel_shows_bound_sockets()) { SKIP_HERE("needs Linux 6.8, which shows bound sockets"); }
+#define NEEDS_SOCK_DIAG()                                                                                              \
+    if (!kernel_has_sock_diag()) { SKIP_HERE("needs tcp_diag and unix_diag in the kernel"); }
 #define NEEDS_IPV6()                                                                                                   \
     if (::access("/proc/net/if_inet6", F_OK) != 0) { SKIP_HERE("needs IPv6"); }
 

@@ -220,6 +220,7 @@ TEST_CASE("report: this process holds the address") {
 }
 
 TEST_CASE("report: a file that is not removed is at the path") {
+    NEEDS_SOCK_DIAG();
     const Directory own;
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     const auto start_on = [&](auto killer) {

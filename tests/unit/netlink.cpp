@@ -4,6 +4,7 @@
 
 #include "../catch.hpp"
 
+#include <arpa/inet.h>
 #include <cstddef>
 #include <cstring>
 #include <limits>
@@ -28,8 +29,8 @@ Bytes row(unsigned char family, unsigned char state, std::uint16_t port, std::ui
     inet_diag_msg message{};
     message.idiag_family = family;
     message.idiag_state = state;
-    message.id.idiag_sport = static_cast<__be16>(port << 8 | port >> 8);
-    if (family == 2) { message.id.idiag_src[0] = 0x0100007f; }
+    message.id.idiag_sport = htons(port);
+    if (family == 2) { message.id.idiag_src[0] = htonl(INADDR_LOOPBACK); }
     message.idiag_uid = 1000;
     message.idiag_inode = inode;
     Bytes bytes;
@@ -40,7 +41,8 @@ Bytes row(unsigned char family, unsigned char state, std::uint16_t port, std::ui
     append(bytes, message);
     if (v6_only >= 0) {
         append(bytes, nlattr{5, INET_DIAG_SKV6ONLY});
-        append(bytes, static_cast<std::uint32_t>(v6_only));
+        bytes.push_back(static_cast<unsigned char>(v6_only));
+        bytes.resize(bytes.size() + 3); // up to the next row
     }
     return bytes;
 }
@@ -51,11 +53,15 @@ void append_attribute(Bytes& bytes, std::uint16_t type, const std::string& value
     bytes.resize((bytes.size() + 3) / 4 * 4);
 }
 
+template <class T> std::string as_text(const T& value) {
+    return std::string(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
 Bytes path_row(unsigned char type, unsigned char state, const std::string& name, std::uint32_t inode = 7) {
     Bytes attributes;
     if (!name.empty()) { append_attribute(attributes, UNIX_DIAG_NAME, name); }
-    append_attribute(attributes, UNIX_DIAG_VFS, std::string("\1\2\0\0\0\0\xe0\xf", 8));
-    append_attribute(attributes, UNIX_DIAG_UID, std::string("\x2a\0\0\0", 4));
+    append_attribute(attributes, UNIX_DIAG_VFS, as_text(unix_diag_vfs{0x201, 0xfe00000}));
+    append_attribute(attributes, UNIX_DIAG_UID, as_text(std::uint32_t{42}));
     Bytes bytes;
     nlmsghdr header{};
     header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
