@@ -550,6 +550,7 @@ struct Socket {
     bool v6_only_unknown = false;  // the table does not show IPV6_V6ONLY
     std::uint32_t file_device = 0; // Linux: of the file behind a path
     std::uint32_t file_number = 0;
+    bool is_padded = false; // an abstract name with zeros at its end, which `local` omits: another name
 };
 
 // A file, as long as it exists.
@@ -616,7 +617,7 @@ struct PortRange { // both included
 
 // The sockets to list. `listening`: TCP sockets that listen, UDP sockets without a peer. `bound`: TCP sockets that are
 // bound and do not listen; a system may add others. `all`: every state, connections too.
-enum class Which : std::uint8_t { listening, bound, all };
+enum class Which : std::uint8_t { listening, bound, all, padded };
 enum class Signal : std::uint8_t { probe, terminate, kill };
 
 // Declared once; each system defines the members in its section. std::error_code tells why a fact could not be read.
@@ -2976,15 +2977,28 @@ private:
         }
     }
 
-    // The server failed to bind another address than it was given: probably one with the same port.
+    // The server failed to bind another address than it was given: probably one with the same port, or the same
+    // abstract name with zeros up to the size of sockaddr_un (man 7 unix).
     void name_holders_elsewhere() {
         std::error_code error;
+        const Endpoint& endpoint = recovery_.endpoint;
         EndpointParts parts;
-        parts.port = recovery_.endpoint.port();
-        parts.transport = recovery_.endpoint.transport();
-        if (parts.port == 0) { return; }
-        for (const Holder& holder : SystemProbe()(make_endpoint(parts), error)) {
-            if (holds_address(holder)) { name_holder(holder, "it holds " + to_string(holder.sockets.front())); }
+        parts.port = endpoint.port();
+        parts.transport = endpoint.transport();
+        std::vector<Holder> holders;
+        if (parts.port != 0) {
+            holders = SystemProbe()(make_endpoint(parts), error);
+        } else if (is_path(endpoint) && !is_file(endpoint)) {
+            std::vector<Socket> rows = Os::list_sockets(endpoint, Which::padded, error);
+            remove_if(rows, [&](const Socket& row) { return !conflicts(endpoint, row.local); });
+            if (!error) { error = Os::attach_owners(rows); }
+            if (!error) { holders = to_holders(endpoint, std::move(rows), error); }
+        }
+        const std::string_view padding = is_path(endpoint) ? " with zeros at the end of the name" : "";
+        for (const Holder& holder : holders) {
+            if (holds_address(holder)) {
+                name_holder(holder, "it holds " + to_string(holder.sockets.front()).append(padding));
+            }
         }
     }
 
@@ -4079,12 +4093,14 @@ inline Socket read_unix_row(const unix_diag_msg& message, std::string_view attri
     const std::string_view file = find_attribute(attributes, UNIX_DIAG_VFS);
     const std::string_view user = find_attribute(attributes, attribute_user);
     std::string name(find_attribute(attributes, UNIX_DIAG_NAME));
+    Socket row;
     if (!name.empty() && name[0] == '\0') {
+        row.is_padded = name.back() == '\0';
         name[0] = '@';
+        name.resize(name.find_last_not_of('\0') + 1);
     } else if (!name.empty() && name.back() == '\0') {
         name.pop_back();
     }
-    Socket row;
     const bool is_datagram = message.udiag_type == SOCK_DGRAM;
     row.local = make_path(name, is_datagram ? Transport::udp : Transport::tcp);
     row.state = message.udiag_state == state_listen                        ? State::listening
@@ -4211,6 +4227,7 @@ inline std::vector<Socket> Os::list_sockets(const Endpoint& wanted, Which which,
     std::vector<Socket> rows;
     error = dump_by_netlink(wanted, states_of(wanted, which), rows);
     if (is_path(wanted)) {
+        remove_if(rows, [&](const Socket& row) { return row.is_padded != (which == Which::padded); });
         if (!error) { error = select_at_path(wanted, rows); }
     } else if (error) {
         rows.clear();

@@ -5,6 +5,7 @@
 //   listen=HOST:PORT bind=HOST:PORT      a TCP socket
 //   udp=HOST:PORT                        a UDP socket; the port "low" is one below the ephemeral range
 //                                        unix:PATH or unix:@NAME instead of HOST:PORT: a Unix domain socket
+//   padded                               the abstract names that follow have zeros up to the size of sockaddr_un
 //   new-network                          goes into a network namespace of its own
 //   backlog=N                            of the listeners that follow
 //   connect=HOST:PORT                    an outgoing TCP connection, whose local port is reported
@@ -82,6 +83,7 @@ unsigned port_ = 0;
 bool reuse_address = false;
 bool reuse_port = false;
 bool v6_only = false;
+bool pad_names = false;
 int backlog = 16;
 
 [[noreturn]] void fail(const char* what) {
@@ -148,6 +150,7 @@ int open_socket(const std::string& where, int type, bool then_listen) {
         if (reuse_address) { setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); }
         if (reuse_port) { setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on); }
         if (address.any()->sa_family == AF_INET6) { setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only); }
+        if (pad_names) { address.size = sizeof(sockaddr_un); }
         if (bind(fd, address.any(), address.size) == 0 && (!then_listen || listen(fd, backlog) == 0)) {
             note_port(fd);
             if (text[0] == 'u' && text[5] != '@') { socket_files.push_back(text.substr(5)); }
@@ -290,6 +293,8 @@ int main(int argc, char** argv) {
             reuse_port = true;
         } else if (name == "v6only") {
             v6_only = true;
+        } else if (name == "padded") {
+            pad_names = true;
         } else if (name == "new-network") {
             if (unshare(CLONE_NEWNET) != 0) { fail("unshare"); }
         } else if (name == "backlog") {

@@ -156,6 +156,27 @@ TEST_CASE("an abstract name is free as soon as its holder is gone") {
     CHECK(stream.alive());
 }
 
+TEST_CASE("the holder of an abstract name with zeros at its end is named, and lives") {
+    NEEDS_SOCK_DIAG();
+    const Endpoint here = Endpoint::unix_stream("@addr-in-use-" + std::to_string(getpid()));
+    Helper holder({"padded", word("listen", here)});
+    PathServer as_named;
+    RetryOnAddrInUse exact{as_named};
+    exact.start(here);
+    CHECK(exact.recovery().evictions.empty()); // it is another name
+    close(as_named.fd);
+    std::string padded = here.path();
+    padded.resize(sizeof(sockaddr_un::sun_path));
+    RetryOnAddrInUse retry{[&] { open_path(padded); }, SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    CHECK_THROWS_AS(retry.start(here), std::system_error);
+    CHECK(describe(retry.recovery()) ==
+          to_string(here) + ": holder (pid " + std::to_string(holder.pid()) + ") was not terminated: it holds " +
+              to_string(here) + " with zeros at the end of the name. The address is free: the start failed on " +
+              "another one. The server may bind twice (0.0.0.0 and a dual-stack ::) or a second port. " +
+              "The last start failed with: bind: Address already in use");
+    CHECK(holder.alive());
+}
+
 TEST_CASE("a file that is no socket is never touched, and the report says what it is") {
     NEEDS_SOCK_DIAG();
     const Directory own;

@@ -129,7 +129,7 @@ TEST_CASE("rows of Unix domain sockets are read, and only those with a name") {
                  path_row(2, 1, zero + "b") + path_row(1, 7, "") + path_row(5, 10, zero + "c") +
                  path_row(1, 10, zero + "d" + zero) + path_row(1, 10, std::string(109, 'x')),
              Endpoint::unix_stream("/run/a"));
-    REQUIRE(reply.sockets.size() == 5); // not the abstract name that ends in a zero: it is another one
+    REQUIRE(reply.sockets.size() == 6);
     CHECK(reply.more);
     CHECK(reply.sockets[0].local == Endpoint::unix_stream("/run/a"));
     CHECK(reply.sockets[0].state == State::listening);
@@ -143,6 +143,9 @@ TEST_CASE("rows of Unix domain sockets are read, and only those with a name") {
     CHECK(reply.sockets[3].local == Endpoint::unix_datagram("@b"));
     CHECK(reply.sockets[3].state == State::bound); // connected, and yet it keeps the name
     CHECK(reply.sockets[4].local == Endpoint::unix_stream("@c"));
+    CHECK_FALSE(reply.sockets[4].is_padded);
+    CHECK(reply.sockets[5].local == Endpoint::unix_stream("@d"));
+    CHECK(reply.sockets[5].is_padded);
     const Bytes good = path_row(1, 10, "/run/a" + zero);
     for (std::size_t size = 1; size < good.size(); ++size) {
         const Bytes cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size));
