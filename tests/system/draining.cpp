@@ -70,6 +70,10 @@ TEST_CASE("a server that drains and removes its socket file last leaves the next
         Helper holder({drain, "udp=" + to_string(here)});
         check_reachable(holder, TerminateThenKill{});
     }
+    SECTION("it drains longer than the grace") {
+        Helper holder({drain, "listen=" + to_string(here)});
+        check_reachable(holder, TerminateThenKill{milliseconds(20)});
+    }
     SECTION("it begins to drain between the look and the killer") {
         Helper holder({drain, "listen=" + to_string(here)});
         check_reachable(holder, [&](const std::vector<Holder>& holders) {

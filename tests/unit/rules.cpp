@@ -186,6 +186,9 @@ TEST_CASE("rules let a killer at all holders or at none") {
     OnlyIf nested{[](const Holder&) { return true; }, one};
     CHECK(nested(two).at(0).fate == Fate::refused);
     CHECK(kills == 2);
+    OnlyIf broken{[](const Holder&) -> bool { throw 1; }, killer};
+    CHECK(broken(two).at(0).reason == "the OnlyIf predicate threw an exception");
+    CHECK(kills == 2);
     CHECK_THAT(OnlyIf<SameExecutable>{}(two).at(0).reason, has_text("does not run our executable"));
     CHECK(ReportOnly{}(two).at(1).fate == Fate::refused);
     CHECK(WaitForExit{std::chrono::milliseconds(0)}(two).at(0).fate == Fate::already_gone);
