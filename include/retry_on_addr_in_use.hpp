@@ -543,7 +543,7 @@ struct Socket {
     std::uint64_t inode = 0;      // number of the socket; 0: no process has it open, or the system has none
     std::uint32_t pid = 0;        // of its owner; 0: unknown
     std::uint64_t start_time = 0; // of its owner, read together with its descriptors; 0: unknown
-    std::uint64_t created = 0;    // Windows: when the owner made it; 0: unknown
+    std::uint64_t created = 0;    // Windows: when the owner made it, in the unit of start_time; 0: unknown
     std::string user;             // in the kernel's table; empty: unknown
     std::string owner_name;       // lsof: name and user of the process
     std::string owner_user;
@@ -1649,6 +1649,9 @@ inline void add_row(Holder& holder, const Socket& row) {
     if (holder.sockets.empty() || holder.sockets.back() != row.local) { holder.sockets.push_back(row.local); }
 }
 
+// Windows: 1 s in units of 100 ns. No page tells how exact the time of a socket is.
+inline constexpr std::uint64_t clock_tolerance = 10000000;
+
 // Returns one holder for each process, and one for each socket without a visible process. A process that exited since
 // its row was read is none; its socket is kept if it is still there.
 inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket> rows, std::error_code& error) {
@@ -1666,7 +1669,7 @@ inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket
             Socket& row = rows[i];
             const bool is_other = row.start_time != 0 && row.start_time != info.holder.start_time;
             const bool is_younger =
-                row.created != 0 && info.holder.start_time > row.created; // it has a dead owner's pid
+                row.created != 0 && info.holder.start_time > row.created + clock_tolerance; // it has a dead owner's pid
             if (pid == 0 || info.is_dead || is_other || is_younger) {
                 ownerless.push_back(Socket(row));
                 row.inode = 0;
@@ -1862,16 +1865,19 @@ struct RuleFacts {
     }
 };
 
-// Windows names the process that made the socket. After its exit a child that inherited the socket holds it.
+// Windows names the process that made the socket. After its exit a child that inherited the socket holds it: one that
+// is younger than the socket.
 inline std::string possible_heirs(const Endpoint& socket) {
     std::string text;
     std::error_code error;
     for (const Socket& row : Os::list_sockets(socket, Which::listening, error)) {
         const bool is_same = holds_address(row) && same_address(row.local, socket);
         if (!is_same || row.pid == 0 || !Os::inspect(row.pid).is_dead) { continue; }
-        text += "; its creator (pid " + std::to_string(row.pid) + ") has exited";
-        for (const std::uint32_t child : Os::children(row.pid, error)) {
-            text += ", its child " + display_name(Os::inspect(child).holder) + " may hold it";
+        text += (text.empty() ? "its creator (pid " : "; its creator (pid ") + std::to_string(row.pid) + ") has exited";
+        for (const std::uint32_t pid : Os::children(row.pid, error)) {
+            const Holder child = Os::inspect(pid).holder;
+            const bool is_older = child.start_time != 0 && child.start_time + clock_tolerance < row.created;
+            if (!is_older) { text += ", its child " + display_name(child) + " may hold it"; }
         }
     }
     return text;
@@ -2029,11 +2035,12 @@ inline std::string reason_not_to_offer(const Holder& holder) {
     if (holder.state == State::connected) { return "it only has a connection on this port"; }
     if (holder.state == State::lingering) { return "its process has exited"; }
     if (holder.pid == 0) {
+        std::string heirs = holder.sockets.empty() ? "" : possible_heirs(holder.sockets.front());
         const bool is_ours = !holder.socket_user.empty() && !Os::is_privileged() &&
                              holder.socket_user == Os::inspect(Os::current_pid()).holder.user;
-        return (is_ours ? "it may not be inspected: a program with capabilities or a set-user-id bit"
-                        : "it belongs to another user, a container or the kernel") +
-               (holder.sockets.empty() ? "" : possible_heirs(holder.sockets.front()));
+        return !heirs.empty() ? heirs
+               : is_ours      ? "it may not be inspected: a program with capabilities or a set-user-id bit"
+                              : "it belongs to another user, a container or the kernel";
     }
     return holder.pid == Os::current_pid() ? "it is this process itself" : "";
 }
@@ -4762,7 +4769,6 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
     constexpr std::size_t count_size = 8;
     constexpr std::uint32_t closed = 1; // MIB_TCP_STATE_CLOSED: bound, where it has an owner
     constexpr std::uint32_t listening = 2;
-    constexpr std::uint64_t tolerance = 10000000; // 1 s: no page tells how exact the time of a row is
     if (size < count_size) { return; }
     std::size_t count = (std::min<std::size_t>)(read_bytes<std::uint32_t>(bytes), (size - count_size) / at.size);
     for (const unsigned char* from = bytes + count_size; count > 0; --count, from += at.size) {
@@ -4776,7 +4782,6 @@ inline void read_ip_table(const unsigned char* bytes, std::size_t size, const En
         row.local = make_endpoint(v6, address, wanted.port(), wanted.transport(), (std::min)(scope, swapped), true);
         row.pid = read_bytes<std::uint32_t>(from + at.pid);
         row.created = read_bytes<std::uint64_t>(from + at.created);
-        if (row.created != 0) { row.created += tolerance; }
         row.state = !is_tcp              ? State::bound
                     : state == listening ? State::listening
                     : row.pid == 0       ? State::lingering
