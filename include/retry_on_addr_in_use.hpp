@@ -2995,7 +2995,7 @@ private:
         std::vector<Holder> holders;
         if (parts.port != 0) {
             holders = SystemProbe()(make_endpoint(parts), error);
-        } else if (is_path(endpoint) && !is_file(endpoint)) {
+        } else if (Os::traits.maps_paths && is_path(endpoint) && !is_file(endpoint)) {
             std::vector<Socket> rows = Os::list_sockets(endpoint, Which::padded, error);
             remove_if(rows, [&](const Socket& row) { return !conflicts(endpoint, row.local); });
             if (!error) { error = Os::attach_owners(rows); }
