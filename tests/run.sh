@@ -7,6 +7,7 @@ if [ "$(uname -s)" = Linux ]; then
     catch=/usr/include/catch2
     [ -e /usr/local/include/catch2 ] && catch=/usr/local/include/catch2
     need c++=g++ cmake=cmake make=make python3=python3 lsof=lsof ip=iproute2 ps=procps "$catch=catch2"
+    need_cmake 3.21
 fi
 cmake --preset tests -G "${CMAKE_GENERATOR:-Unix Makefiles}" >/dev/null
 cmake --build --preset tests --parallel 2

@@ -28,3 +28,11 @@ need() {
     # shellcheck disable=SC2086 # a list of words
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 }
+
+# need_cmake VERSION: what the tests need of it are the presets, and names with spaces.
+need_cmake() {
+    found=$(cmake --version | sed -n 's/^cmake version //p')
+    [ "$(printf '%s\n' "$1" "$found" | sort -V | head -n 1)" = "$1" ] && return 0
+    echo "The tests need CMake $1 or newer; this one is $found." >&2
+    exit 1
+}
