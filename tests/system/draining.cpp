@@ -1,38 +1,10 @@
 // Servers on a path that close the listener first, finish their work, and remove the socket file last.
 
-#include "real.hpp"
+#include "paths.hpp"
 
 #include <poll.h>
 
 namespace {
-
-// It serves until it goes, as the file that it leaves does.
-struct PathServer {
-    int fd = -1;
-    int starts = 0;
-    void start(const Endpoint& endpoint) {
-        ++starts;
-        fd = open_path(endpoint.path(), endpoint.transport() == Transport::udp);
-    }
-    ~PathServer() { close(fd); }
-};
-
-int connect_to(const Endpoint& endpoint) {
-    try {
-        return open_path(endpoint.path(), endpoint.transport() == Transport::udp, true);
-    } catch (const std::system_error&) { return -1; }
-}
-
-bool answers(const Endpoint& endpoint) {
-    const int fd = connect_to(endpoint);
-    close(fd);
-    return fd >= 0;
-}
-
-template <class Killer = TerminateThenKill>
-Started start_on(PathServer& server, const Endpoint& here, Killer killer = Killer()) {
-    return start_server(server, here, killer, [&] { return answers(here); });
-}
 
 const std::string drain = "drain-on-term=300";
 
@@ -60,7 +32,7 @@ TEST_CASE("a server that drains and removes its socket file last leaves the next
     }
     SECTION("a client is connected") {
         Helper holder({drain, "listen=" + to_string(here)});
-        const int client = connect_to(here);
+        const int client = open_at(here, true);
         holder.accept();
         check_reachable(holder, TerminateThenKill{});
         close(client);
@@ -94,7 +66,7 @@ TEST_CASE("a server that closes its listener and stays is killed, since it may s
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     for (const bool has_client : {false, true}) {
         Helper holder({"release-on-term", "listen=" + to_string(here)});
-        const int client = has_client ? connect_to(here) : -1;
+        const int client = has_client ? open_at(here, true) : -1;
         if (has_client) { holder.accept(); }
         PathServer server;
         const Started started = start_on(server, here, TerminateThenKill{milliseconds(50), milliseconds(50)});
@@ -133,7 +105,7 @@ TEST_CASE("a server that was sent SIGTERM before the start and drains for a clie
     const Endpoint here = Endpoint::unix_stream(own.path() + "/socket");
     for (int round = 0; round < 10; ++round) {
         Helper holder({"drain-on-term=100", "listen=" + to_string(here)});
-        const int client = connect_to(here);
+        const int client = open_at(here, true);
         holder.accept();
         holder.process().signal(SIGTERM); // in most rounds it closes its listener while the start looks
         if (round == 0) { wait_until_closed(here); }

@@ -179,6 +179,16 @@ template <class Body> std::string in_pid_namespace(Body body, bool own_proc = tr
     });
 }
 
+// One line about a start: served or failed, how many starts, the obstacle, the fate of each holder.
+inline std::string tell(const Started& started) {
+    std::string text = (started.serves ? "served " : "failed ") + std::to_string(started.starts) + ' ' +
+                       to_string(started.recovery.obstacle);
+    for (const Eviction& eviction : started.recovery.evictions) {
+        text += ' ' + std::to_string(eviction.holder.pid) + '=' + to_string(eviction.fate);
+    }
+    return text + ": " + describe(started.recovery);
+}
+
 // Waits up to 10 s.
 template <class Condition> bool becomes_true(Condition condition) {
     for (int i = 0; i < 10000; ++i) {
