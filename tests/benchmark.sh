@@ -3,9 +3,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
-need c++=g++ python3=python3 lsof=lsof ss=iproute2 fuser=psmisc valgrind=valgrind strace=strace \
-    size=binutils hyperfine=hyperfine "/usr/include/benchmark/benchmark.h=libbenchmark-dev" npm=npm \
-    /usr/lib/python3/dist-packages/matplotlib=python3-matplotlib
+# shellcheck disable=SC2086 # a list of words
+need $packages_benchmark
 build=build/benchmark
 mkdir -p $build
 flags="-O2 -Iinclude -Wall -Wextra"

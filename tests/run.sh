@@ -1,14 +1,14 @@
 #!/bin/sh
-# Installs what is missing, builds and runs all tests.
+# Installs what is missing, builds and runs all tests: run.sh [WORD FOR CTEST...], such as -R "a part of a name".
 set -eu
 cd "$(dirname "$0")/.."
 if [ "$(uname -s)" = Linux ]; then
     . tests/setup.sh
-    catch=/usr/include/catch2
-    [ -e /usr/local/include/catch2 ] && catch=/usr/local/include/catch2
-    need c++=g++ cmake=cmake make=make python3=python3 lsof=lsof ip=iproute2 ps=procps "$catch=catch2"
+    # shellcheck disable=SC2086 # a list of words
+    need $packages_tests
     need_cmake 3.21
 fi
 cmake --preset tests -G "${CMAKE_GENERATOR:-Unix Makefiles}" >/dev/null
-cmake --build --preset tests --parallel 2
-ctest --preset tests
+echo "Building the tests: some minutes"
+cmake --build --preset tests --parallel 2 >build/tests/build.log 2>&1 || { tail -n 60 build/tests/build.log; exit 1; }
+exec python3 -B tests/summary.py tests "$@"

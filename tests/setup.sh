@@ -1,5 +1,6 @@
 # Sourced by the commands of this directory: installs what is missing, or says what it is.
-# need PROGRAM-OR-FILE=PACKAGE...
+# need PROGRAM-OR-FILE=PACKAGE..., as in packages.sh
+. tests/packages.sh
 
 need() {
     missing=

@@ -45,8 +45,9 @@ class Crowd:
     """The processes of crowd.cpp, as long as the block."""
 
     def __init__(self, *words):
-        self.process = subprocess.Popen([BUILD / "crowd", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True)
+        self.process = subprocess.Popen(
+            [BUILD / "crowd", *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         self.port = self.process.stdout.readline().split()[1]
 
     def __enter__(self):
@@ -81,9 +82,15 @@ def milliseconds(seconds):
 
 def inside(names, port):
     """Seconds of each benchmark of inside.cpp in each round."""
-    text = output(BUILD / "inside", f"--benchmark_filter=^({'|'.join(names)})", f"--benchmark_repetitions={ROUNDS}",
-                  "--benchmark_min_time=0.2", "--benchmark_enable_random_interleaving=true", "--benchmark_format=json",
-                  env=dict(os.environ, BENCHMARK_PORT=port))
+    text = output(
+        BUILD / "inside",
+        f"--benchmark_filter=^({'|'.join(names)})",
+        f"--benchmark_repetitions={ROUNDS}",
+        "--benchmark_min_time=0.2",
+        "--benchmark_enable_random_interleaving=true",
+        "--benchmark_format=json",
+        env=dict(os.environ, BENCHMARK_PORT=port),
+    )
     times = {name: [] for name in names}
     for run in json.loads(text)["benchmarks"]:
         if run["run_type"] == "iteration":
@@ -97,9 +104,20 @@ def commands(*lines, prepare=()):
     times = [[] for _ in lines]
     for _ in range(3):
         file = BUILD / "times.json"
-        subprocess.run(["hyperfine", "-N", "--warmup=1", f"--runs={ROUNDS // 3}", "--style=none",
-                        f"--export-json={file}", *prepare, *(shlex.join(map(str, line)) for line in lines)], check=True,
-                       stderr=subprocess.DEVNULL)  # it warns of outliers
+        subprocess.run(
+            [
+                "hyperfine",
+                "-N",
+                "--warmup=1",
+                f"--runs={ROUNDS // 3}",
+                "--style=none",
+                f"--export-json={file}",
+                *prepare,
+                *(shlex.join(map(str, line)) for line in lines),
+            ],
+            check=True,
+            stderr=subprocess.DEVNULL,
+        )  # it warns of outliers
         for seconds, result in zip(times, json.loads(file.read_text())["results"]):
             seconds += result["times"]
     return times
@@ -112,24 +130,41 @@ def probes():
         with Crowd(*words) as crowd:
             times = inside(["probe_floor", "probe_library", "held_floor", "held_library"], crowd.port)
             library, floor = times["probe_library"], times["probe_floor"]
-            compare(f"probe, {name} ({milliseconds(library):.2f} ms)", "the same system calls in C", library, floor,
-                    1.15 if limited else None)
+            compare(
+                f"probe, {name} ({milliseconds(library):.2f} ms)",
+                "the same system calls in C",
+                library,
+                floor,
+                1.15 if limited else None,
+            )
             if quiet:
-                compare(f"`held`, {name}", "idle machine", times["held_library"], quiet,
-                        1.5 if "connections" in name else None)
+                compare(
+                    f"`held`, {name}",
+                    "idle machine",
+                    times["held_library"],
+                    quiet,
+                    1.5 if "connections" in name else None,
+                )
             quiet = quiet or times["held_library"]
             port = crowd.port
             own, ss, lsof, fuser = commands(
-                [BUILD / "look", port], ["ss", "-Hltnp", f"sport = :{port}"],
-                ["lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN"], ["fuser", f"{port}/tcp"])
+                [BUILD / "look", port],
+                ["ss", "-Hltnp", f"sport = :{port}"],
+                ["lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN"],
+                ["fuser", f"{port}/tcp"],
+            )
             for tool, theirs, limit in (("ss -ltnp", ss, 0.7), ("lsof", lsof, 0.3), ("fuser", fuser, None)):
                 compare(f"probe, {name}", f"`{tool}`", library, theirs, limit if limited else None)
                 compare(f"probe in a program of its own, {name}", f"`{tool}`", own, theirs)
             if limited:
                 bars[f"Which process holds the port? ({name})"] = {
-                    "library": milliseconds(library), "same calls in C": milliseconds(floor),
-                    "library, own program": milliseconds(own), "ss": milliseconds(ss), "fuser": milliseconds(fuser),
-                    "lsof": milliseconds(lsof)}
+                    "library": milliseconds(library),
+                    "same calls in C": milliseconds(floor),
+                    "library, own program": milliseconds(own),
+                    "ss": milliseconds(ss),
+                    "fuser": milliseconds(fuser),
+                    "lsof": milliseconds(lsof),
+                }
 
 
 def many_holders():
@@ -140,8 +175,13 @@ def many_holders():
             times[holders] = inside(["probe_library", "report_library"], crowd.port)
     for name, what in (("probe_library", "probe"), ("report_library", "probe, rules and report")):
         many, few = times[1500][name], times[150][name]
-        compare(f"{what}, 1,500 holders of one socket ({milliseconds(many):.0f} ms)", "10 times that of 150 holders",
-                many, [10 * seconds for seconds in few], 3)
+        compare(
+            f"{what}, 1,500 holders of one socket ({milliseconds(many):.0f} ms)",
+            "10 times that of 150 holders",
+            many,
+            [10 * seconds for seconds in few],
+            3,
+        )
 
 
 def recoveries():
@@ -149,18 +189,24 @@ def recoveries():
     library, floor = times["recover_library"], times["recover_floor"]
     compare(f"failed bind to listening again ({milliseconds(library):.2f} ms)", "the same in C", library, floor, 1.4)
     modules = BUILD / "node_modules/.bin"
-    tools = {"library": [BUILD / "starter", "127.0.0.1", "PORT"], "`fuser -k`": ["fuser", "-k", "-TERM", "PORT/tcp"],
-             "`lsof` and `kill`": ["sh", "-c", "kill $(lsof -t -iTCP:PORT -sTCP:LISTEN)"],
-             "kill-port (npm)": [modules / "kill-port", "PORT"], "fkill-cli (npm)": [modules / "fkill", ":PORT"]}
-    tools = {name: command for name, command in tools.items()
-             if "npm" not in name or pathlib.Path(command[0]).exists()}
+    tools = {
+        "library": [BUILD / "starter", "127.0.0.1", "PORT"],
+        "`fuser -k`": ["fuser", "-k", "-TERM", "PORT/tcp"],
+        "`lsof` and `kill`": ["sh", "-c", "kill $(lsof -t -iTCP:PORT -sTCP:LISTEN)"],
+        "kill-port (npm)": [modules / "kill-port", "PORT"],
+        "fkill-cli (npm)": [modules / "fkill", ":PORT"],
+    }
+    tools = {name: command for name, command in tools.items() if "npm" not in name or pathlib.Path(command[0]).exists()}
     program, port = BUILD / "recover", BUILD / "port"
-    seconds = commands(*([program, "run", port, *command] for command in tools.values()),
-                       prepare=["--prepare", shlex.join([str(program), "hold", str(port)])])
+    seconds = commands(
+        *([program, "run", port, *command] for command in tools.values()),
+        prepare=["--prepare", shlex.join([str(program), "hold", str(port)])],
+    )
     for name, theirs in list(zip(tools, seconds))[1:]:
         compare("failed bind to listening again, as a command", name, seconds[0], theirs)
     bars["From a failed bind to listening again, as a command"] = {
-        name.replace("`", ""): milliseconds(each) for name, each in zip(tools, seconds)}
+        name.replace("`", ""): milliseconds(each) for name, each in zip(tools, seconds)
+    }
 
 
 def traced(pattern, *command):
@@ -170,8 +216,9 @@ def traced(pattern, *command):
 
 def successful_start():
     def instructions(program, count):
-        return traced(r"Collected : (\d+)", "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program,
-                      count)
+        return traced(
+            r"Collected : (\d+)", "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, count
+        )
 
     def allocations(program, count):
         return traced(r"total heap usage: ([\d,]+) allocs", "valgrind", program, count)
@@ -180,8 +227,10 @@ def successful_start():
         return traced(r"(?m)^100.00 .* (\d+) +\d* *total$", "strace", "-c", program, count)
 
     def more(measure):  # of each start, without what the program costs to load
-        library, bare = ((measure(BUILD / name, 200000) - measure(BUILD / name, 100000)) / 100000
-                         for name in ("start_library", "start_bare"))
+        library, bare = (
+            (measure(BUILD / name, 200000) - measure(BUILD / name, 100000)) / 100000
+            for name in ("start_library", "start_bare")
+        )
         return library - bare
 
     def size(program):
@@ -199,14 +248,21 @@ def include_cost():
     def compile_it(*headers):
         code = "".join(f"#include <{header}>\n" for header in headers)
         begin = time.perf_counter()
-        done = subprocess.run(["g++", "-std=c++17", f"-I{ROOT}/include", "-fsyntax-only", "-x", "c++", "-"], input=code,
-                              text=True, stderr=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["g++", "-std=c++17", f"-I{ROOT}/include", "-fsyntax-only", "-x", "c++", "-"],
+            input=code,
+            text=True,
+            stderr=subprocess.DEVNULL,
+        )
         return time.perf_counter() - begin if done.returncode == 0 else None
 
     five = ("string", "vector", "optional", "chrono", "system_error")
     candidates = (five, ("regex",), ("asio.hpp",), ("httplib.h",), ("boost/beast.hpp",))
-    others = {" ".join(f"<{header}>" for header in headers): headers for headers in candidates
-              if compile_it(*headers) is not None}
+    others = {
+        " ".join(f"<{header}>" for header in headers): headers
+        for headers in candidates
+        if compile_it(*headers) is not None
+    }
     ours = []
     times = {name: [] for name in others}
     for _ in range(ROUNDS):
@@ -221,8 +277,9 @@ def include_cost():
 def draw():
     matplotlib.rcParams.update({"svg.hashsalt": "retry-on-addr-in-use", "svg.fonttype": "none", "font.size": 9})
     heights = [len(part) for part in bars.values()]
-    figure, axes = matplotlib.pyplot.subplots(len(bars), 1, figsize=(8, 0.32 * sum(heights) + 0.75 * len(bars)),
-                                              gridspec_kw={"height_ratios": heights})
+    figure, axes = matplotlib.pyplot.subplots(
+        len(bars), 1, figsize=(8, 0.32 * sum(heights) + 0.75 * len(bars)), gridspec_kw={"height_ratios": heights}
+    )
     for axis, (title, part) in zip(axes, bars.items()):
         labels = list(part)
         colours = ["#1f6feb" if label.startswith("library") else "#8b949e" for label in labels]
@@ -242,7 +299,8 @@ def write_page():
     header = (ROOT / "include/retry_on_addr_in_use.hpp").read_text()
     version = ".".join(re.findall(r"^#define ADDR_IN_USE_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", header, re.MULTILINE))
     machine = model[1] if model else platform.machine()
-    PAGE.write_text(f"""# Benchmarks
+    PAGE.write_text(
+        f"""# Benchmarks
 
 `sh tests/benchmark.sh` measures, and writes this page and the chart. The limits are promises of the project.
 
@@ -254,11 +312,14 @@ more.
 
 | what | beside | ratio | limit |
 |---|---|---|---|
-""" + "\n".join(rows) + f"""
+"""
+        + "\n".join(rows)
+        + f"""
 
 Version {version}, {os.cpu_count()} cores ({machine}), Linux {re.match(r"[0-9.]+", platform.release())[0]},
 {output('c++', '--version').splitlines()[0]}.
-""")
+"""
+    )
 
 
 probes()

@@ -17,7 +17,10 @@ def health(port):
 def main(server):
     stranger = subprocess.Popen(
         [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     ours = None
     try:
         port = int(re.search(r"port (\d+)", stranger.stdout.readline()).group(1))
@@ -27,11 +30,16 @@ def main(server):
 
         plain = subprocess.run([server, "plain", str(port)], stdin=subprocess.DEVNULL, capture_output=True, text=True)
         assert plain.returncode == 1 and "in use" in plain.stdout, plain
-        print(f"2. Our server alone cannot start: \"{plain.stdout.strip()}\".")
+        print(f'2. Our server alone cannot start: "{plain.stdout.strip()}".')
 
         print("3. The same server through RetryOnAddrInUse says:")
-        ours = subprocess.Popen([server, "retry", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+        ours = subprocess.Popen(
+            [server, "retry", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         assert ours.stdout.readline() == "listening\n", ours.stderr.read()
         status, body = health(port)
         assert (status, body) == (200, '{"status":"ok"}'), (status, body)

@@ -37,10 +37,14 @@ def drawn(lines):
     for number, line in enumerate(lines):
         colour = "#7ee787" if line == PROMPT else "#e3b341" if LOG in line else "#e6edf3"
         rows.append(f'<text x="20" y="{58 + 22 * number}" fill="{colour}">{html.escape(line, quote=False)}</text>')
-    dots = "".join(f'<circle cx="{22 + 20 * i}" cy="20" r="6" fill="{colour}"/>'
-                   for i, colour in enumerate(("#ff5f56", "#ffbd2e", "#27c93f")))
-    head = (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="monospace" '
-            'font-size="15" xml:space="preserve">')
+    dots = "".join(
+        f'<circle cx="{22 + 20 * i}" cy="20" r="6" fill="{colour}"/>'
+        for i, colour in enumerate(("#ff5f56", "#ffbd2e", "#27c93f"))
+    )
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="monospace" '
+        'font-size="15" xml:space="preserve">'
+    )
     frame = f'<rect width="{width}" height="{height}" rx="8" fill="#0d1117"/>'
     return "\n".join([head, "<title>A run of the demo in a terminal</title>", frame, dots, *rows, "</svg>\n"])
 

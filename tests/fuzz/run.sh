@@ -3,8 +3,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/setup.sh
-need clang++=clang
-need "$(clang++ -print-runtime-dir)/libclang_rt.fuzzer-$(uname -m).a=libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
+need "$packages_fuzz"
+need "$(packages_fuzz_runtime)"
 seconds=${1:-20}
 mkdir -p build/fuzz
 one() {

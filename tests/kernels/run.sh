@@ -42,16 +42,12 @@ riscv64) kernel=riscv64 gnu=riscv64-linux-gnu machine="qemu-system-riscv64 -mach
 *) echo "no such processor: $arch" >&2; exit 2 ;;
 esac
 
-needs="mmdebstrap=mmdebstrap mke2fs=e2fsprogs depmod=kmod cpio=cpio xz=xz-utils ${machine%% *}=$package"
-if [ -n "$gnu" ]; then # the libraries alone: Debian's gcc for another processor excludes g++-multilib
-    needs="$needs cmake=cmake make=make clang++=clang /usr/include/catch2=catch2 $gnu-ld=binutils-$gnu"
-    needs="$needs /usr/$gnu/include/c++=libstdc++-12-dev-$debian-cross"
-elif [ "$arch" = musl ]; then
-    needs="$needs cmake=cmake make=make /usr/include/catch2=catch2"
-    [ -x build/zig/package/zig ] || { echo "Please run first: .ci/run fetch_zig" >&2; exit 2; }
+if [ "$arch" = musl ] && [ ! -x build/zig/package/zig ]; then
+    echo "Please run first: .ci/run fetch_zig" >&2
+    exit 2
 fi
-# shellcheck disable=SC2086 # a list of words
-need $needs
+# shellcheck disable=SC2046,SC2086 # lists of words
+need $packages_kernels $(packages_kernel_of "${machine%% *}" "$package" "$gnu" "$debian")
 
 say() { echo "[$SECONDS s] $*"; }
 place=$repository/build/kernels/$suite-$arch root=$repository/build/kernels/$suite-$debian/root
@@ -69,9 +65,8 @@ trap 'exit 1' INT TERM HUP
 make_root() {
     say "root of $suite for $debian"
     rm -rf --one-file-system "$root"
-    local packages=base-files,base-passwd,bash,dash,coreutils,util-linux,mount,grep,sed,gawk,findutils,procps,iproute2
-    packages+=,lsof,kmod,busybox-static,libc-bin,linux-image-$kernel
-    [ "$debian" != amd64 ] || packages+=,g++,cmake,make,catch2
+    local packages=$packages_machine,linux-image-$kernel
+    [ "$debian" != amd64 ] || packages+=,$packages_machine_builder
     mmdebstrap --quiet --variant=extract --architectures="$debian" --include="$packages" \
         --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \

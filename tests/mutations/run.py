@@ -41,8 +41,14 @@ HEADER = ROOT / "include/retry_on_addr_in_use.hpp"
 HEADERS_OF_MACOS = ROOT / "build/zig/package/lib/libc/include"
 COMPILE = ["c++", "-std=c++17", "-O0", "-w"]
 COMPILE_FOR_WINDOWS = ["x86_64-w64-mingw32-g++", *COMPILE[1:], "-isystem", ROOT / "build/catch2"]
-FLAGS_OF_MACOS = ["-DREGION_MACOS", f"-I{TESTS}/posix/standin", "-idirafter", HEADERS_OF_MACOS / "any-macos.13-any",
-                  "-idirafter", HEADERS_OF_MACOS / "any-macos-any"]
+FLAGS_OF_MACOS = [
+    "-DREGION_MACOS",
+    f"-I{TESTS}/posix/standin",
+    "-idirafter",
+    HEADERS_OF_MACOS / "any-macos.13-any",
+    "-idirafter",
+    HEADERS_OF_MACOS / "any-macos-any",
+]
 TIMEOUT = 60  # seconds
 AT_ONCE = 2
 CRASH = "due to a fatal error condition"
@@ -80,7 +86,7 @@ def source_of(unit):
 
 def without_blank_ends(lines):
     full = [i for i, line in enumerate(lines) if line.strip()]
-    return lines[full[0]:full[-1] + 1] if full else []
+    return lines[full[0] : full[-1] + 1] if full else []
 
 
 def finish(block):
@@ -131,10 +137,10 @@ def read_blocks(path):
 def mutate(header, block):
     """The header with the block's change."""
     lines, size = header.split("\n"), len(block.out)
-    places = [i for i in range(len(lines)) if lines[i:i + size] == block.out]
+    places = [i for i in range(len(lines)) if lines[i : i + size] == block.out]
     if len(places) != 1:
         raise Trouble(f"the text to take out stands {len(places)} times in the header: adapt the block")
-    return "\n".join(lines[:places[0]] + block.put + lines[places[0] + size:])
+    return "\n".join(lines[: places[0]] + block.put + lines[places[0] + size :])
 
 
 def applies(header, block):
@@ -183,8 +189,16 @@ class Workshop:
         if unit == "windows":
             compile_program(*COMPILE_FOR_WINDOWS, f"-I{directory}", *self.parts_for_windows(), "-o", program)
             return ["sh", TESTS / "windows/wine.sh", program]
-        compile_program(*COMPILE, f"-I{directory}", *self.parts(unit, directory), source_of(unit), self.main_object,
-                        "-pthread", "-o", program)
+        compile_program(
+            *COMPILE,
+            f"-I{directory}",
+            *self.parts(unit, directory),
+            source_of(unit),
+            self.main_object,
+            "-pthread",
+            "-o",
+            program,
+        )
         return [program]
 
     def parts_for_windows(self):
@@ -212,9 +226,14 @@ def run(command, log):
     """The exit status of a program that writes into `log`; None if it hangs."""
     environment = {name: value for name, value in os.environ.items() if name != "ADDR_IN_USE_NO_SKIP"}
     # A file, not a pipe: a helper that outlives the test would keep a pipe open.
-    with log.open("w") as output, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output,
-                                                   stderr=subprocess.STDOUT, env=environment,
-                                                   start_new_session=True) as process:
+    with log.open("w") as output, subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,
+    ) as process:
         try:
             return process.wait(TIMEOUT)
         except subprocess.TimeoutExpired:

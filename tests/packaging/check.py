@@ -15,13 +15,26 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 HEADER = ROOT / "include/retry_on_addr_in_use.hpp"
-STRICT = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow", "-Wold-style-cast", "-Werror"]
-VERSION = ".".join(re.findall(r"^#define ADDR_IN_USE_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", HEADER.read_text(), re.MULTILINE))
+STRICT = [
+    "-Wall",
+    "-Wextra",
+    "-Wpedantic",
+    "-Wconversion",
+    "-Wsign-conversion",
+    "-Wshadow",
+    "-Wold-style-cast",
+    "-Werror",
+]
+VERSION = ".".join(
+    re.findall(r"^#define ADDR_IN_USE_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", HEADER.read_text(), re.MULTILINE)
+)
 
 
 def run(*command, fails=None, **more):
     """Runs a command; it must succeed, or fail with that text."""
-    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
+    done = subprocess.run(
+        [str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more
+    )
     if (done.returncode == 0) != (fails is None) or (fails and fails not in done.stdout):
         sys.exit(f"{' '.join(str(word) for word in command)}\n{done.stdout}")
     return done.stdout
@@ -36,7 +49,12 @@ def need(*programs):
 def need_compiler(*command):
     """That it is there, with the headers and libraries for what it is told to make."""
     need(command[0])
-    empty = subprocess.run([*map(str, command), "-fsyntax-only", "-x", "c++", "-"], input="#include <string>", text=True, stderr=subprocess.DEVNULL)
+    empty = subprocess.run(
+        [*map(str, command), "-fsyntax-only", "-x", "c++", "-"],
+        input="#include <string>",
+        text=True,
+        stderr=subprocess.DEVNULL,
+    )
     if empty.returncode != 0:
         skip(" ".join(command))
 
@@ -74,20 +92,34 @@ def installed(place):
     consume("installed", place, f"-DCMAKE_PREFIX_PATH={prefix}", f"-DWANTED={major}.{minor}")
     for wanted in ("99", f"{major}.{int(minor) + 1}"):
         shutil.rmtree(place / "consumer")
-        consume("installed", place, f"-DCMAKE_PREFIX_PATH={prefix}", f"-DWANTED={wanted}", fails="compatible with requested version")
+        consume(
+            "installed",
+            place,
+            f"-DCMAKE_PREFIX_PATH={prefix}",
+            f"-DWANTED={wanted}",
+            fails="compatible with requested version",
+        )
     # A consumer of any architecture, and one whose CMake is older than 3.23, gets the path to the header.
     texts = {path.name: path.read_text() for path in (prefix / "share/cmake/retry_on_addr_in_use").iterdir()}
-    (place / "32-bit.cmake").write_text("""
+    (place / "32-bit.cmake").write_text(
+        """
         cmake_minimum_required(VERSION 3.14)
         set(CMAKE_SIZEOF_VOID_P 4)
         include(${FILE})
         if(NOT PACKAGE_VERSION_COMPATIBLE OR PACKAGE_VERSION_UNSUITABLE)
           message(FATAL_ERROR "${PACKAGE_VERSION} is no use")
         endif()
-    """)
-    run("cmake", f"-DFILE={prefix}/share/cmake/retry_on_addr_in_use/retry_on_addr_in_use-config-version.cmake",
-        f"-DPACKAGE_FIND_VERSION={VERSION}", f"-DPACKAGE_FIND_VERSION_MAJOR={major}", f"-DPACKAGE_FIND_VERSION_MINOR={minor}",
-        "-P", place / "32-bit.cmake")
+    """
+    )
+    run(
+        "cmake",
+        f"-DFILE={prefix}/share/cmake/retry_on_addr_in_use/retry_on_addr_in_use-config-version.cmake",
+        f"-DPACKAGE_FIND_VERSION={VERSION}",
+        f"-DPACKAGE_FIND_VERSION_MAJOR={major}",
+        f"-DPACKAGE_FIND_VERSION_MINOR={minor}",
+        "-P",
+        place / "32-bit.cmake",
+    )
     assert "INTERFACE_INCLUDE_DIRECTORIES" in texts["retry_on_addr_in_use-config.cmake"]
     assert "FILE_SET" not in texts["retry_on_addr_in_use-config.cmake"]
     files = sorted(str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file())
@@ -138,11 +170,12 @@ def meson_tests(place):
 def vcpkg(place):
     """The steps of the port, with functions in the place of vcpkg's own that do the same by CMake alone."""
     port = ROOT / "ports/retry-on-addr-in-use"
-    (place / "steps.cmake").write_text("""
+    (place / "steps.cmake").write_text(
+        """
         function(vcpkg_cmake_configure)
           cmake_parse_arguments(arg "" "SOURCE_PATH" "OPTIONS" ${ARGN})
-          execute_process(COMMAND ${CMAKE_COMMAND} -S ${arg_SOURCE_PATH} -B ${PLACE}/build ${arg_OPTIONS} -DCMAKE_BUILD_TYPE=Release
-            -DCMAKE_INSTALL_PREFIX=${CURRENT_PACKAGES_DIR} COMMAND_ERROR_IS_FATAL ANY)
+          execute_process(COMMAND ${CMAKE_COMMAND} -S ${arg_SOURCE_PATH} -B ${PLACE}/build ${arg_OPTIONS}
+            -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=${CURRENT_PACKAGES_DIR} COMMAND_ERROR_IS_FATAL ANY)
         endfunction()
         function(vcpkg_cmake_install)
           execute_process(COMMAND ${CMAKE_COMMAND} --build ${PLACE}/build --target install COMMAND_ERROR_IS_FATAL ANY)
@@ -174,9 +207,17 @@ def vcpkg(place):
         if(NOT VCPKG_BUILD_TYPE STREQUAL "release")
           message(FATAL_ERROR "a header needs one build")
         endif()
-    """)
+    """
+    )
     packages = place / "packages"
-    run("cmake", f"-DPLACE={place}", f"-DCURRENT_PORT_DIR={port}", f"-DCURRENT_PACKAGES_DIR={packages}", "-P", place / "steps.cmake")
+    run(
+        "cmake",
+        f"-DPLACE={place}",
+        f"-DCURRENT_PORT_DIR={port}",
+        f"-DCURRENT_PACKAGES_DIR={packages}",
+        "-P",
+        place / "steps.cmake",
+    )
     consume("installed", place, f"-DCMAKE_PREFIX_PATH={packages}", "-DWANTED=" + ".".join(VERSION.split(".")[:2]))
     empty = [path for path in packages.rglob("*") if path.is_dir() and not any(path.iterdir())]
     assert not empty, empty
@@ -188,16 +229,44 @@ def vcpkg(place):
 def one_file(place):
     """The header alone beside the program; nothing else on the command line."""
     shutil.copy(HEADER, place)
-    (place / "use.cpp").write_text((HERE / "use.cpp").read_text().replace("<retry_on_addr_in_use.hpp>", '"retry_on_addr_in_use.hpp"'))
+    (place / "use.cpp").write_text(
+        (HERE / "use.cpp").read_text().replace("<retry_on_addr_in_use.hpp>", '"retry_on_addr_in_use.hpp"')
+    )
     zig = ROOT / "build/zig/package/zig"
-    compilers = [["g++"], ["clang++"], ["clang++-19", "-stdlib=libc++"], ["g++", "-m32"], ["x86_64-w64-mingw32-g++"], ["i686-w64-mingw32-g++"]]
-    compilers += [[zig, "c++", "-target", target] for target in
-                  ("x86_64-macos", "aarch64-macos", "x86_64-linux-musl", "x86-linux-musl", "aarch64-linux-musl", "aarch64-windows-gnu")]
+    compilers = [
+        ["g++"],
+        ["clang++"],
+        ["clang++-19", "-stdlib=libc++"],
+        ["g++", "-m32"],
+        ["x86_64-w64-mingw32-g++"],
+        ["i686-w64-mingw32-g++"],
+    ]
+    compilers += [
+        [zig, "c++", "-target", target]
+        for target in (
+            "x86_64-macos",
+            "aarch64-macos",
+            "x86_64-linux-musl",
+            "x86-linux-musl",
+            "aarch64-linux-musl",
+            "aarch64-windows-gnu",
+        )
+    ]
     environment = dict(os.environ, ZIG_GLOBAL_CACHE_DIR=str(ROOT / "build/zig/cache"))
     for compiler in compilers:
         need_compiler(*compiler) if compiler[0] != zig else need(zig)
         linked = compiler[0] != zig  # what zig links first takes a minute; CI does it for macOS
-        run(*compiler, "-std=c++17", *STRICT, "use.cpp", *([] if linked else ["-c"]), "-o", "use", cwd=place, env=environment)
+        run(
+            *compiler,
+            "-std=c++17",
+            *STRICT,
+            "use.cpp",
+            *([] if linked else ["-c"]),
+            "-o",
+            "use",
+            cwd=place,
+            env=environment,
+        )
         if linked and "mingw" not in compiler[0] and "-m32" not in compiler:  # not every kernel runs those
             run(place / "use")
         print("compiled by", *compiler[-2:])
@@ -207,8 +276,30 @@ def exceptions(place):
     for compiler in ("g++", "clang++"):
         need(compiler)
         for order in (1, -1):
-            run(compiler, "-std=c++17", *STRICT, "-I", ROOT / "include", "-c", HERE / "exceptions/with.cpp", "-o", place / "with.o")
-            run(compiler, "-std=c++17", *STRICT, "-fno-exceptions", "-fno-rtti", "-I", ROOT / "include", "-c", HERE / "exceptions/without.cpp", "-o", place / "without.o")
+            run(
+                compiler,
+                "-std=c++17",
+                *STRICT,
+                "-I",
+                ROOT / "include",
+                "-c",
+                HERE / "exceptions/with.cpp",
+                "-o",
+                place / "with.o",
+            )
+            run(
+                compiler,
+                "-std=c++17",
+                *STRICT,
+                "-fno-exceptions",
+                "-fno-rtti",
+                "-I",
+                ROOT / "include",
+                "-c",
+                HERE / "exceptions/without.cpp",
+                "-o",
+                place / "without.o",
+            )
             run(compiler, *[place / "with.o", place / "without.o"][::order], "-o", place / "both")
             run(place / "both")
 
@@ -219,31 +310,69 @@ def matrix(place):
         need_compiler(*compiler)
         for standard in ("17", "20", "2b"):
             for flags in ([], ["-fno-exceptions", "-fno-rtti"]):
-                run(*compiler, f"-std=c++{standard}", *STRICT, *flags, "-I", ROOT / "include", "-fsyntax-only", HERE / "use.cpp")
+                run(
+                    *compiler,
+                    f"-std=c++{standard}",
+                    *STRICT,
+                    *flags,
+                    "-I",
+                    ROOT / "include",
+                    "-fsyntax-only",
+                    HERE / "use.cpp",
+                )
 
 
 def macros(place):
     """Nothing is left but the version and the guard, and nobody else's macro is changed; in any order of includes."""
-    standard = "".join(f"#include <{name}>\n" for name in re.findall(r"^# *include <([a-z_/.]+)>", HEADER.read_text(), re.MULTILINE)
-                       if subprocess.run(["g++", "-fsyntax-only", "-x", "c++", "-"], input=f"#include <{name}>", text=True, stderr=subprocess.DEVNULL).returncode == 0)
+    standard = "".join(
+        f"#include <{name}>\n"
+        for name in re.findall(r"^# *include <([a-z_/.]+)>", HEADER.read_text(), re.MULTILINE)
+        if subprocess.run(
+            ["g++", "-fsyntax-only", "-x", "c++", "-"], input=f"#include <{name}>", text=True, stderr=subprocess.DEVNULL
+        ).returncode
+        == 0
+    )
+
     def defined(code):
-        return set(run("g++", "-std=c++17", "-I", ROOT / "include", "-dM", "-E", "-x", "c++", "-", input=code).splitlines())
+        return set(
+            run("g++", "-std=c++17", "-I", ROOT / "include", "-dM", "-E", "-x", "c++", "-", input=code).splitlines()
+        )
+
     before = defined(standard)
     after = defined(standard + "#include <retry_on_addr_in_use.hpp>\n")
     assert before <= after
     names = sorted(line.split()[1] for line in after - before)
-    assert names == ["ADDR_IN_USE_VERSION_MAJOR", "ADDR_IN_USE_VERSION_MINOR", "ADDR_IN_USE_VERSION_PATCH",
-                     "RETRY_ON_ADDR_IN_USE_HPP_" + VERSION.replace(".", "_")], names
-    for code in (standard + "#include <retry_on_addr_in_use.hpp>\n", "#include <retry_on_addr_in_use.hpp>\n" + standard):
+    assert names == [
+        "ADDR_IN_USE_VERSION_MAJOR",
+        "ADDR_IN_USE_VERSION_MINOR",
+        "ADDR_IN_USE_VERSION_PATCH",
+        "RETRY_ON_ADDR_IN_USE_HPP_" + VERSION.replace(".", "_"),
+    ], names
+    for code in (
+        standard + "#include <retry_on_addr_in_use.hpp>\n",
+        "#include <retry_on_addr_in_use.hpp>\n" + standard,
+    ):
         run("g++", "-std=c++17", *STRICT, "-I", ROOT / "include", "-fsyntax-only", "-x", "c++", "-", input=code)
 
 
 def two_versions(place):
     other = place / "other.hpp"
-    other.write_text(HEADER.read_text().replace("HPP_" + VERSION.replace(".", "_"), "HPP_0_0_9").replace("VERSION_PATCH 0", "VERSION_PATCH 9"))
+    other.write_text(
+        HEADER.read_text()
+        .replace("HPP_" + VERSION.replace(".", "_"), "HPP_0_0_9")
+        .replace("VERSION_PATCH 0", "VERSION_PATCH 9")
+    )
     for first, second in ((HEADER, other), (other, HEADER)):
-        run("g++", "-std=c++17", "-fsyntax-only", "-x", "c++", "-", input=f'#include "{first}"\n#include "{second}"\n',
-            fails="another version of this header was included before")
+        run(
+            "g++",
+            "-std=c++17",
+            "-fsyntax-only",
+            "-x",
+            "c++",
+            "-",
+            input=f'#include "{first}"\n#include "{second}"\n',
+            fails="another version of this header was included before",
+        )
     copy = place / "copy.hpp"
     shutil.copy(HEADER, copy)
     run("g++", "-std=c++17", "-fsyntax-only", "-x", "c++", "-", input=f'#include "{HEADER}"\n#include "{copy}"\n')
@@ -269,11 +398,18 @@ def version(place):
 
 def release(place):
     """A tag on this commit equals the header's version, and the changelog has the day of it."""
+
     def fault(tags, changelog):
         released = re.search(rf"^## {re.escape(VERSION)} - \d{{4}}-\d\d-\d\d$", changelog, re.MULTILINE)
         wrong = [tag for tag in tags if re.fullmatch(r"v\d.*", tag) and tag != f"v{VERSION}"]
-        return f"the header is {VERSION}, the tag is {wrong[0]}" if wrong else \
-            f"CHANGELOG.md has no day for {VERSION}" if f"v{VERSION}" in tags and not released else ""
+        return (
+            f"the header is {VERSION}, the tag is {wrong[0]}"
+            if wrong
+            else f"CHANGELOG.md has no day for {VERSION}"
+            if f"v{VERSION}" in tags and not released
+            else ""
+        )
+
     day = f"## {VERSION} - 2026-01-31\n"
     assert not fault([], "") and not fault([f"v{VERSION}", "nightly"], day)
     assert fault(["v99.0.0"], day) and fault([f"v{VERSION}"], f"## {VERSION} - unreleased\n")
@@ -293,12 +429,25 @@ def start_cost(place):
     """A start that succeeds allocates nothing, and its clock read is no system call (man 7 vdso)."""
     need("g++", "valgrind", "strace")
     program = place / "start"
-    run("g++", "-std=c++17", "-O2", "-I", ROOT / "include", ROOT / "tests/benchmark/start.cpp", "-o", program, "-pthread")
+    run(
+        "g++",
+        "-std=c++17",
+        "-O2",
+        "-I",
+        ROOT / "include",
+        ROOT / "tests/benchmark/start.cpp",
+        "-o",
+        program,
+        "-pthread",
+    )
+
     def count(pattern, *tracer):
         def once(starts):
             done = subprocess.run([*tracer, program, str(starts)], stderr=subprocess.PIPE, text=True, check=True)
             return int(re.search(pattern, done.stderr)[1].replace(",", ""))
+
         return once(2000) - once(1000)
+
     assert count(r"total heap usage: ([0-9,]+) allocs", "valgrind") == 0
     assert count(r"(?m)^100.00 .* (\d+) +\d* *total$", "strace", "-c") == 0
 

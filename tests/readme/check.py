@@ -20,10 +20,21 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 README = ROOT / "README.md"
 HEADER = ROOT / "include/retry_on_addr_in_use.hpp"
-PAGES = [README, ROOT / "CHANGELOG.md", *sorted((ROOT / ".github").glob("*.md")),
-         *sorted((ROOT / "tests").glob("**/README.md"))]
-FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wno-unused-variable", "-Wno-unused-but-set-variable", "-Werror",
-         f"-I{ROOT / 'include'}"]
+PAGES = [
+    README,
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / ".github").glob("*.md")),
+    *sorted((ROOT / "tests").glob("**/README.md")),
+]
+FLAGS = [
+    "-std=c++17",
+    "-Wall",
+    "-Wextra",
+    "-Wno-unused-variable",
+    "-Wno-unused-but-set-variable",
+    "-Werror",
+    f"-I{ROOT / 'include'}",
+]
 MAX_LINES = 400
 
 

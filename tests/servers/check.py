@@ -29,8 +29,9 @@ class Process:
     """A program with its standard input open, which ends it when this does, and whose first line is waited for."""
 
     def __init__(self, *words):
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True, errors="replace")
+        self.process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
+        )
         self.line = self.process.stdout.readline().strip()
         self.pid = self.process.pid
         running.append(self)

@@ -19,17 +19,23 @@ NOT_RUN = HERE.parent / "readme/not_run.cpp"
 # The order of the page: the programs' names, the title and what a reader must know before the code.
 SECTIONS = [
     ("posix", "POSIX sockets", "The plain system calls, for a server without a library."),
-    ("asio boost_asio beast", "Asio, Boost.Asio and Boost.Beast",
-     "Boost's Asio is in the namespace `boost::asio`. On Windows the acceptor sets SO_REUSEADDR: wrap it in "
-     "`Preflight`."),
+    (
+        "asio boost_asio beast",
+        "Asio, Boost.Asio and Boost.Beast",
+        "Boost's Asio is in the namespace `boost::asio`. On Windows the acceptor sets SO_REUSEADDR: wrap it in "
+        "`Preflight`.",
+    ),
     ("asio_path", "Asio, on a path", "The address is a socket file. Every library that takes a path works like this."),
     ("boost_asio_error_code", "Boost.Asio with `error_code`", ""),
     ("restinio", "restinio", ""),
     ("pistache", "Pistache", ""),
     ("poco", "POCO HTTPServer", ""),
-    ("cpp_httplib", "cpp-httplib",
-     "With the host `*` a second copy takes 0.0.0.0 beside `[::]`: name the host. On Windows SO_REUSEADDR shares the "
-     "port: use SO_EXCLUSIVEADDRUSE there."),
+    (
+        "cpp_httplib",
+        "cpp-httplib",
+        "With the host `*` a second copy takes 0.0.0.0 beside `[::]`: name the host. On Windows SO_REUSEADDR shares "
+        "the port: use SO_EXCLUSIVEADDRUSE there.",
+    ),
     ("grpc", "gRPC", ""),
     ("grpc_callable", "gRPC without sharing, a callable", ""),
     ("grpc_restart", "gRPC without sharing, a class", ""),
@@ -108,9 +114,15 @@ def page():
 def wrapped(text):
     """The same with paragraphs of at most 120 columns; code stays as it is."""
     parts = re.split(r"(```cpp\n.*?```)", text, flags=re.DOTALL)
-    return "".join(part if part.startswith("```") else
-                   "\n\n".join(textwrap.fill(paragraph, 120, break_long_words=False, break_on_hyphens=False)
-                               for paragraph in part.split("\n\n")) for part in parts)
+    return "".join(
+        part
+        if part.startswith("```")
+        else "\n\n".join(
+            textwrap.fill(paragraph, 120, break_long_words=False, break_on_hyphens=False)
+            for paragraph in part.split("\n\n")
+        )
+        for part in parts
+    )
 
 
 if __name__ == "__main__":

@@ -70,8 +70,15 @@ class Program(Output):
     """A program; its standard input is closed first, and then its end and that of its children is waited for."""
 
     def __init__(self, *words, place=None):
-        self.process = subprocess.Popen(words, cwd=place, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True, errors="replace")
+        self.process = subprocess.Popen(
+            words,
+            cwd=place,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
         super().__init__(self.process.stdout)
 
     def say(self, line):
@@ -214,9 +221,12 @@ RUNNERS = {
     "gmake": ("Makefile", "all: one two\none:\n\t{one}\ntwo:\n\t{two}\n", "gmake -j2"),
     "ninja": ("build.ninja", NINJA, "ninja -j2"),
     "samu": ("build.ninja", NINJA, "samu -j2"),
-    "meson": ("meson.build", "project('siblings')\nsh = find_program('sh')\n"
-                             "test('one', sh, args: ['-c', '{one}'])\ntest('two', sh, args: ['-c', '{two}'])\n",
-              "meson setup build && meson test -C build --no-rebuild --num-processes 2"),
+    "meson": (
+        "meson.build",
+        "project('siblings')\nsh = find_program('sh')\n"
+        "test('one', sh, args: ['-c', '{one}'])\ntest('two', sh, args: ['-c', '{two}'])\n",
+        "meson setup build && meson test -C build --no-rebuild --num-processes 2",
+    ),
 }
 
 
@@ -279,6 +289,7 @@ def siblings_by_script(place):
 
 # Programs whose processes all run one executable, for the kernel.
 
+
 def lives(holder, pid, starter):
     with Program(*starter) as start:
         demand(start.until(RESULT)[0] == f"failed refused_holder {pid}=refused", "the holder is not refused", start)
@@ -315,8 +326,21 @@ def emulator_other_processor(place):
     target = f"{other}-linux-gnu"
     need(f"qemu-{other}", "clang++", f"{target.replace('_', '-')}-ld")  # Debian's g++ for it excludes g++-multilib
     for name in ("starter", "holder"):
-        subprocess.run(["clang++", f"--target={target}", "-std=c++17", "-static", "-pthread", "-I", INCLUDE, HELPERS / f"{name}.cpp",
-                        "-o", place / name], check=True)
+        subprocess.run(
+            [
+                "clang++",
+                f"--target={target}",
+                "-std=c++17",
+                "-static",
+                "-pthread",
+                "-I",
+                INCLUDE,
+                HELPERS / f"{name}.cpp",
+                "-o",
+                place / name,
+            ],
+            check=True,
+        )
     emulate(place, f"qemu-{other}", starter=str(place / "starter"), holder=str(place / "holder"))
 
 

@@ -16,8 +16,9 @@ class Session:
     def __init__(self, *arguments):
         self.master, slave = pty.openpty()
         tty.setraw(slave)  # Wine reads keys: '\r' is Enter
-        self.process = subprocess.Popen([*sys.argv[1:], *arguments], stdin=slave, stdout=slave, stderr=slave,
-                                        start_new_session=True)
+        self.process = subprocess.Popen(
+            [*sys.argv[1:], *arguments], stdin=slave, stdout=slave, stderr=slave, start_new_session=True
+        )
         os.close(slave)
         self.shown = ""
 

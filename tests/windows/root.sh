@@ -2,11 +2,12 @@
 # Makes the root that wine.sh uses: Debian 13 with Wine 10, below build/. Needs root and debootstrap.
 set -eu
 cd "$(dirname "$0")/../.."
+. tests/packages.sh
 root=$PWD/build/wine10
 [ -e "$root/ready" ] && exit 0
 rm -rf --one-file-system "$root"
 mkdir -p "$root/packages" "$root/control"
-debootstrap --download-only --variant=minbase --include=wine,wine64 trixie "$root/packages" >"$root/log" 2>&1 ||
+debootstrap --download-only --variant=minbase --include="$packages_wine" trixie "$root/packages" >"$root/log" 2>&1 ||
     { tail "$root/log"; exit 1; }
 for package in "$root"/packages/var/cache/apt/archives/*.deb; do
     dpkg-deb --fsys-tarfile "$package" | tar -x -C "$root" --keep-directory-symlink

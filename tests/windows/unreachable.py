@@ -32,7 +32,7 @@ def faults(text):
             if not code[begin:].startswith(" {"):
                 break
             place = end_of_block(code, begin + 1)
-            last = re.split(r"[;{}]", code[begin:place - 1].rstrip().rstrip(";"))[-1]
+            last = re.split(r"[;{}]", code[begin : place - 1].rstrip().rstrip(";"))[-1]
             returns = returns or bool(re.match(r"\s*(return|throw)\b", last))
             follows = code[place:].lstrip()
             if follows.startswith("else if constexpr "):

@@ -31,7 +31,8 @@ def filled(text, row):
     def value(match):
         word = match[1]
         assert word.startswith("matrix."), f"not known here: {word}"
-        return str(row.get(word[len("matrix."):], ""))
+        return str(row.get(word[len("matrix.") :], ""))
+
     return re.sub(r"\$\{\{ (.*?) \}\}", value, text)
 
 
@@ -55,10 +56,17 @@ def run(command, environment):
             note.chmod(0o755)
         (place / "notes").touch()
         (place / "env").touch()
-        environment = {**os.environ, "HOME": folder, "GITHUB_ENV": str(place / "env"),
-                       "VCPKG_INSTALLATION_ROOT": folder, "PATH": f"{folder}:{os.environ['PATH']}", **environment}
-        subprocess.run(["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command], cwd=ROOT, env=environment,
-                       check=True)
+        environment = {
+            **os.environ,
+            "HOME": folder,
+            "GITHUB_ENV": str(place / "env"),
+            "VCPKG_INSTALLATION_ROOT": folder,
+            "PATH": f"{folder}:{os.environ['PATH']}",
+            **environment,
+        }
+        subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", command], cwd=ROOT, env=environment, check=True
+        )
         return ((place / "env").read_text() + (place / "notes").read_text()).replace(folder, "ROOT").splitlines()
 
 
@@ -92,19 +100,33 @@ for job in workflow["jobs"].values():
 assert not missing, f"the workflow does not run {missing}"
 assert sorted(used) == labels, f"labels.txt has {labels}, the workflow {sorted(used)}"
 for line in text.splitlines():
-    assert "uses:" not in line or re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), f"no version in a comment: {line}"
+    assert "uses:" not in line or re.search(
+        r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line
+    ), f"no version in a comment: {line}"
 
 STATIC = "x64-windows-static-md"
 VCPKG = "vcpkg install --vcpkg-root ROOT catch2 --triplet "
 expected = {
     "macOS on arm64": ["brew install catch2"],
     "macOS on x86-64": ["brew install catch2"],
-    "Windows with MSVC": ["CMAKE_GENERATOR=Visual Studio 17 2022", f"CMAKE_PREFIX_PATH=ROOT/installed/{STATIC}",
-                          VCPKG + STATIC],
-    "Windows with clang-cl": ["CMAKE_GENERATOR=Visual Studio 17 2022", "CMAKE_GENERATOR_TOOLSET=ClangCL",
-                              f"CMAKE_PREFIX_PATH=ROOT/installed/{STATIC}", VCPKG + STATIC],
-    "Windows with MinGW": ["CMAKE_GENERATOR=Ninja", "CXX=g++", "LDFLAGS=-static",
-                           "CMAKE_PREFIX_PATH=ROOT/installed/x64-mingw-static", VCPKG + "x64-mingw-static"],
+    "Windows with MSVC": [
+        "CMAKE_GENERATOR=Visual Studio 17 2022",
+        f"CMAKE_PREFIX_PATH=ROOT/installed/{STATIC}",
+        VCPKG + STATIC,
+    ],
+    "Windows with clang-cl": [
+        "CMAKE_GENERATOR=Visual Studio 17 2022",
+        "CMAKE_GENERATOR_TOOLSET=ClangCL",
+        f"CMAKE_PREFIX_PATH=ROOT/installed/{STATIC}",
+        VCPKG + STATIC,
+    ],
+    "Windows with MinGW": [
+        "CMAKE_GENERATOR=Ninja",
+        "CXX=g++",
+        "LDFLAGS=-static",
+        "CMAKE_PREFIX_PATH=ROOT/installed/x64-mingw-static",
+        VCPKG + "x64-mingw-static",
+    ],
     "Format, tidy and sanitizers": [],
 }
 assert results == expected, results
