@@ -1,4 +1,4 @@
-// Processes that must live, whatever happens to the start.
+// Processes that must live, whatever the start does.
 
 #include "real.hpp"
 

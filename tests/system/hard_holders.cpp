@@ -1,4 +1,4 @@
-// Holders that others find hard: hidden descriptors, dying slowly, never the same, not what they seem.
+// Holders that are hard to find or to terminate: hidden descriptors, slow exits, changing pids and programs.
 
 #include "real.hpp"
 

@@ -1,4 +1,4 @@
-// Processes that hold the address and must leave: afterwards our server is up.
+// Holders that must be terminated. Afterwards the server listens.
 
 #include "real.hpp"
 

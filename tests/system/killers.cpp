@@ -1,4 +1,4 @@
-// What the killers do with a holder that is not, or no longer, what it was.
+// What the killers do with a holder that is no longer what the probe saw.
 
 #include "real.hpp"
 

@@ -1,5 +1,5 @@
-// Compiled with -fno-exceptions -fno-rtti: a start that returns false is recovered, a bad port ends the program with a
-// word.
+// Compiled with -fno-exceptions -fno-rtti: a start that returns false is recovered, and a wrong port aborts the program
+// with a message.
 
 #include <retry_on_addr_in_use.hpp>
 

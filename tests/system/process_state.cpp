@@ -1,4 +1,4 @@
-// A guest leaves the process as it was: errno, signals, descriptors, memory of the successful path.
+// A recovery changes nothing in its process: errno, signals, descriptors, and no memory on the successful path.
 
 #include "real.hpp"
 

@@ -1,4 +1,4 @@
-// Programs that live for what they are, and those that only look like them and are terminated.
+// Programs that are protected by what they are, and those with similar names that are terminated.
 
 #include "real.hpp"
 

@@ -1,4 +1,4 @@
-// Who is faster: pids that are used again, servers that all start at once, supervisors.
+// Pids that are used again, servers that start at the same time, and supervisors.
 
 #include "real.hpp"
 

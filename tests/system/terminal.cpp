@@ -1,4 +1,4 @@
-// AskOnTerminal on a real pseudo-terminal, with nobody there, in the background and without one.
+// AskOnTerminal on a real pseudo-terminal, without an answer, in the background and without a terminal.
 
 #include "real.hpp"
 

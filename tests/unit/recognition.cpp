@@ -1,5 +1,5 @@
-// Each row of what counts as "address in use". A fake probe names one holder, a fake killer ends it: whether the server
-// is started a second time tells the verdict.
+// Each row of what counts as "address in use". A fake probe names one holder, and a fake killer terminates it: a second
+// start tells what the failure counted as.
 
 #include <retry_on_addr_in_use.hpp>
 

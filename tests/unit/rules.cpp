@@ -1,4 +1,4 @@
-// Who is never ended, as far as fake holders can show it; the real ones are in tests/system.
+// Which holders are never terminated, as far as fake holders can show it. The real ones are in tests/system.
 
 #include <retry_on_addr_in_use.hpp>
 

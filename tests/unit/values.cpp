@@ -1,3 +1,5 @@
+// Endpoint, Holder, Recovery: text, comparison and conflicts.
+
 #include <retry_on_addr_in_use.hpp>
 
 #include "../catch.hpp"
