@@ -1,17 +1,24 @@
-// Helper processes for the tests: started as strangers, known by a pidfd, and ended with the object.
+// Processes of helpers/holder.cpp and others for the tests on POSIX: started as strangers, and killed with the object.
 #ifndef TESTS_PROCESS_HPP
 #define TESTS_PROCESS_HPP
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if defined(__linux__)
+#    include <sys/syscall.h>
+#else
+#    include <sys/event.h>
+#endif
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -20,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#if defined(__linux__)
 // When a process was started, in ticks since the boot; 0 if it is dead, as a zombie without threads is.
 inline unsigned long long start_time(pid_t pid) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
@@ -40,11 +48,59 @@ inline unsigned long long start_time(pid_t pid) {
     return !fields || state == 'X' || (state == 'Z' && threads <= 1) ? 0 : value;
 }
 
+// A pidfd: it is readable when the process exits, and no signal through it reaches another process.
+inline int open_process(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+
+inline void send_signal(int process, pid_t, int number) {
+    ::syscall(SYS_pidfd_send_signal, process, number, nullptr, 0);
+}
+
+// As in /proc/PID/stat: R, S, T, Z ...
+inline char process_state(std::uint32_t pid) {
+    char state = '?';
+    if (std::FILE* const file = std::fopen(("/proc/" + std::to_string(pid) + "/stat").c_str(), "r")) {
+        char text[256] = {};
+        if (std::fgets(text, sizeof text, file) != nullptr) {
+            const std::string_view line = text;
+            state = line.substr(line.rfind(") ") + 2).front();
+        }
+        std::fclose(file);
+    }
+    return state;
+}
+
+inline bool open_pipe(int (&ends)[2]) { return ::pipe2(ends, O_CLOEXEC) == 0; }
+#else
+inline unsigned long long start_time(pid_t) { return 0; } // it is not needed
+
+// A queue that is readable when the process exits; -1: it has exited.
+inline int open_process(pid_t pid) {
+    const int queue = ::kqueue();
+    struct kevent exit {};
+    EV_SET(&exit, static_cast<std::uintptr_t>(pid), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, nullptr);
+    if (::kevent(queue, &exit, 1, nullptr, 0, nullptr) == 0) { return queue; }
+    ::close(queue);
+    return -1;
+}
+
+// The process may exit just before the signal. Its pid is not reused so soon.
+inline void send_signal(int process, pid_t pid, int number) {
+    pollfd death{process, POLLIN, 0};
+    if (::poll(&death, 1, 0) == 0) { ::kill(pid, number); }
+}
+
+inline bool open_pipe(int (&ends)[2]) {
+    if (::pipe(ends) != 0) { return false; }
+    for (const int end : ends) { ::fcntl(end, F_SETFD, FD_CLOEXEC); }
+    return true;
+}
+#endif
+
 // A process that is known by a descriptor, so that no signal of a test can reach another one. Before Linux 5.3 its
 // start time is compared instead.
 class KnownProcess {
 public:
-    explicit KnownProcess(pid_t pid) : pid_(pid), fd_(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))) {
+    explicit KnownProcess(pid_t pid) : pid_(pid), fd_(open_process(pid)) {
         if (fd_ < 0 && errno == ENOSYS) { start_time_ = start_time(pid); }
     }
     KnownProcess(KnownProcess&& other) noexcept
@@ -65,7 +121,7 @@ public:
         return fd_ < 0 || ::poll(&death, 1, milliseconds) == 1;
     }
     void signal(int number) const {
-        if (fd_ >= 0) { ::syscall(SYS_pidfd_send_signal, fd_, number, nullptr, 0); }
+        if (fd_ >= 0) { send_signal(fd_, pid_, number); }
         if (is_same()) { ::kill(pid_, number); }
     }
 
@@ -77,34 +133,27 @@ private:
     unsigned long long start_time_ = 0;
 };
 
-// As in /proc/PID/stat: R, S, T, Z ...
-inline char process_state(std::uint32_t pid) {
-    char state = '?';
-    if (std::FILE* const file = std::fopen(("/proc/" + std::to_string(pid) + "/stat").c_str(), "r")) {
-        char text[256] = {};
-        if (std::fgets(text, sizeof text, file) != nullptr) {
-            const std::string_view line = text;
-            state = line.substr(line.rfind(") ") + 2).front();
-        }
-        std::fclose(file);
-    }
-    return state;
+// A copy of the holder program, where a user cannot reach the built one.
+inline std::string holder_program() {
+    const char* const copy = std::getenv("HOLDER_PROGRAM");
+    return copy != nullptr ? copy : HOLDER_PROGRAM;
 }
 
-class Helper {
+class HolderProcess {
 public:
     enum class Kin { stranger, child };
 
-    // Starts `program` and waits for its "ready PORT PID CHILD..." line.
-    explicit Helper(std::vector<std::string> words, Kin kin = Kin::stranger) : Helper(HOLDER_PROGRAM, words, kin) {
+    // Starts the holder program and waits for its "ready PORT PID CHILD..." line.
+    explicit HolderProcess(std::vector<std::string> words, Kin kin = Kin::stranger)
+        : HolderProcess(holder_program(), std::move(words), kin) {
         read_ready();
     }
 
     // Starts a program that says nothing of the kind.
-    Helper(const std::string& program, std::vector<std::string> words, Kin kin) {
+    HolderProcess(const std::string& program, std::vector<std::string> words, Kin kin) {
         int in[2];
         int out[2];
-        if (::pipe2(in, O_CLOEXEC) != 0 || ::pipe2(out, O_CLOEXEC) != 0) { throw std::runtime_error("pipe"); }
+        if (!open_pipe(in) || !open_pipe(out)) { throw std::runtime_error("pipe"); }
         words.insert(words.begin(), program);
         std::vector<char*> arguments;
         for (std::string& word : words) { arguments.push_back(word.data()); }
@@ -128,8 +177,8 @@ public:
             child_ = child;
         }
     }
-    Helper(const Helper&) = delete;
-    ~Helper() {
+    HolderProcess(const HolderProcess&) = delete;
+    ~HolderProcess() {
         close_input();
         ::close(output_);
         processes_.clear();
@@ -166,6 +215,16 @@ public:
     [[nodiscard]] const KnownProcess& process(std::size_t i = 0) const { return processes_.at(i); }
     [[nodiscard]] std::uint32_t pid(std::size_t i = 0) const { return process(i).pid(); }
     [[nodiscard]] bool alive(std::size_t i = 0) const { return process(i).alive(); }
+    // Whether all of its processes exit within 10 s.
+    [[nodiscard]] bool exits() const {
+        return std::all_of(processes_.begin(), processes_.end(),
+                           [](const KnownProcess& process) { return process.exits_within(10000); });
+    }
+    // Lets it exit, and waits for that.
+    void end() {
+        close_input();
+        if (!exits()) { throw std::runtime_error("a helper does not exit"); }
+    }
 
 private:
     int input_ = -1;
@@ -174,5 +233,7 @@ private:
     pid_t child_ = 0;
     std::vector<KnownProcess> processes_;
 };
+
+using Helper = HolderProcess; // its older name
 
 #endif
