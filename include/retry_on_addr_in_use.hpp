@@ -1654,7 +1654,8 @@ inline constexpr std::uint64_t clock_tolerance = 10000000;
 
 // Returns one holder for each process, and one for each socket without a visible process. A process that exited since
 // its row was read is none; its socket is kept if it is still there.
-inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket> rows, std::error_code& error) {
+inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket> rows, std::error_code& error,
+                                      Which which = Which::all) {
     std::vector<Holder> holders;
     std::vector<Socket> ownerless;
     std::sort(rows.begin(), rows.end(), row_comes_before);
@@ -1684,7 +1685,7 @@ inline std::vector<Holder> to_holders(const Endpoint& wanted, std::vector<Socket
     }
     const auto may_be_closed = [](const Socket& row) { return row.inode != 0 || row.pid != 0; };
     if (any_of(ownerless, may_be_closed)) {
-        const std::vector<Socket> still = Os::list_sockets(wanted, Which::all, error);
+        const std::vector<Socket> still = Os::list_sockets(wanted, which, error);
         remove_if(ownerless, [&](const Socket& row) {
             const bool has_other_owner = row.inode != 0 && contains(rows, row);
             return may_be_closed(row) && (has_other_owner || !contains(still, row));
@@ -2168,6 +2169,9 @@ public:
     }
 
     [[nodiscard]] bool has_open() const noexcept { return !open_.empty(); }
+    [[nodiscard]] bool contains(std::uint32_t pid) const {
+        return any_of(evictions_, [&](const Eviction& eviction) { return eviction.holder.pid == pid; });
+    }
     // Those that are still open have survived.
     [[nodiscard]] std::vector<Eviction>& evictions() noexcept { return evictions_; }
 
@@ -2258,15 +2262,14 @@ public:
             if (!error && before.start_time != 0 && now.start_time != 0 && now.start_time != before.start_time) {
                 return Fate::already_gone; // another process has the pid
             }
+            // An exiting process shows no descriptor while its sockets are still open.
+            if (info.is_exiting && !info.error && !process.error()) { return {}; }
             eviction.error = error;
             if (error || (before.start_time != 0 && now.start_time == 0)) {
                 eviction.reason = "it cannot be inspected" + (error ? ": " + error.message() : "");
                 return Fate::refused;
             }
-            if (!owns) { // an exiting process shows no descriptor while its sockets are still open
-                if (info.is_exiting || (is_same_program && keeps_file())) { return {}; }
-                return released;
-            }
+            if (!owns && !(is_same_program && keeps_file())) { return released; }
             if (is_same_program) { return {}; }
             eviction.reason = "it runs another program now: " + printable(now.executable, 128);
             return Fate::refused;
@@ -2277,7 +2280,16 @@ private:
     // True while a draining server may still remove its socket file: that would then be ours.
     [[nodiscard]] bool keeps_file() const {
         std::error_code error;
-        return is_file(path_) && (Os::inspect_file(path_, error) == file_ || error) && !is_held(path_);
+        return is_file(path_) && (Os::inspect_file(path_, error) == file_ || error) && !is_held_by_others();
+    }
+
+    // True if a process that is not one of the cases has a live socket at the path.
+    [[nodiscard]] bool is_held_by_others() const {
+        std::error_code error;
+        std::vector<Socket> rows = Os::list_sockets(path_, Which::listening, error);
+        remove_if(rows, [](const Socket& row) { return !holds_address(row); });
+        if (rows.empty() || Os::attach_owners(rows)) { return false; }
+        return any_of(rows, [&](const Socket& row) { return !cases_.contains(row.pid); });
     }
 
     Cases cases_;
@@ -2499,8 +2511,10 @@ inline std::string obstacle_sentence(const Recovery& recovery) {
     case Obstacle::file_in_the_way: return " A file that was not removed is at the path.";
     case Obstacle::probe_failed: break; // said with the error
     case Obstacle::other_address:
-        return " The address is free: the start failed on another one. The server may bind twice (0.0.0.0 and a "
-               "dual-stack ::) or a second port.";
+        return std::string(" The address is free: the start failed on another one.") +
+               (is_path(recovery.endpoint)
+                    ? ""
+                    : " The server may bind twice (0.0.0.0 and a dual-stack ::) or a second port.");
     case Obstacle::other_failure:
         return std::string(" The start failed for another reason.") +
                (recovery.retried ? " If the server cannot start twice, specialise ServerTraits with a restart." : "");
@@ -2616,7 +2630,10 @@ public:
             return failure == Failure::denied && give_up(Obstacle::reserved_port);
         }
         const std::vector<Holder> holders = wait_for_departing(with_process(found_));
-        if (!holders.empty() && !protect(holders)) { evict(holders); }
+        for (std::vector<Holder> left = holders; !left.empty(); left = take_unblocked()) {
+            if (!protect(left)) { evict(left); }
+            inspect_survivors();
+        }
         if (!all_gone()) { return give_up(obstacle_of(holders)); }
         wait_until_free();
         return remove_stale_socket_file() || give_up(Obstacle::file_in_the_way);
@@ -2908,9 +2925,30 @@ private:
         }
     }
 
+    // Takes back the holders that were refused only because of another one that is gone now: it was about to exit.
+    // Returns none if a holder is left for another reason.
+    std::vector<Holder> take_unblocked() {
+        std::vector<Eviction> gone;
+        std::vector<Holder> unblocked;
+        for (const Eviction& eviction : recovery_.evictions) {
+            const bool is_unblocked =
+                eviction.fate == Fate::refused && any_of(recovery_.evictions, [&](const Eviction& other) {
+                    return is_gone(other.fate) && eviction.reason == blocked_by(other.holder);
+                });
+            if (is_gone(eviction.fate)) {
+                gone.push_back(eviction);
+            } else if (is_unblocked) {
+                unblocked.push_back(eviction.holder);
+            } else {
+                return {};
+            }
+        }
+        if (!unblocked.empty()) { recovery_.evictions = std::move(gone); }
+        return unblocked;
+    }
+
     // True if every holder is gone; logs what happened to each.
     bool all_gone() {
-        inspect_survivors();
         bool gone = true;
         for (const Eviction& eviction : recovery_.evictions) {
             gone = gone && is_gone(eviction.fate);
@@ -2999,7 +3037,7 @@ private:
             std::vector<Socket> rows = Os::list_sockets(endpoint, Which::padded, error);
             remove_if(rows, [&](const Socket& row) { return !conflicts(endpoint, row.local); });
             if (!error) { error = Os::attach_owners(rows); }
-            if (!error) { holders = to_holders(endpoint, std::move(rows), error); }
+            if (!error) { holders = to_holders(endpoint, std::move(rows), error, Which::padded); }
         }
         const std::string_view padding = is_path(endpoint) ? " with zeros at the end of the name" : "";
         for (const Holder& holder : holders) {
@@ -4102,9 +4140,9 @@ inline Socket read_unix_row(const unix_diag_msg& message, std::string_view attri
     std::string name(find_attribute(attributes, UNIX_DIAG_NAME));
     Socket row;
     if (!name.empty() && name[0] == '\0') {
-        row.is_padded = name.back() == '\0';
+        row.is_padded = name.size() == sizeof(sockaddr_un::sun_path) && name.back() == '\0';
         name[0] = '@';
-        name.resize(name.find_last_not_of('\0') + 1);
+        if (row.is_padded) { name.resize(name.find_last_not_of('\0') + 1); }
     } else if (!name.empty() && name.back() == '\0') {
         name.pop_back();
     }

@@ -77,14 +77,6 @@ bool is_dumping(const Helper& holder) {
 }
 
 // Whether the process has begun to exit: PF_EXITING (man 5 proc_pid_stat, include/linux/sched.h in the kernel).
-bool is_exiting(const Helper& holder) {
-    std::ifstream file("/proc/" + std::to_string(holder.pid()) + "/stat");
-    std::string word;
-    unsigned flags = 4;
-    for (int field = 1; field < 9; ++field) { file >> word; } // the name of the holder is one word
-    file >> flags;
-    return (flags & 4U) != 0 || !file;
-}
 
 constexpr std::uintmax_t mebibyte = 1 << 20;
 

@@ -198,6 +198,16 @@ template <class Condition> bool becomes_true(Condition condition) {
     return false;
 }
 
+// True too if it has exited.
+inline bool is_exiting(const Helper& holder) {
+    std::ifstream file("/proc/" + std::to_string(holder.pid()) + "/stat");
+    std::string word;
+    unsigned flags = 4;
+    for (int field = 1; field < 9; ++field) { file >> word; } // the name of the holder is one word
+    file >> flags;
+    return (flags & 4U) != 0 || !file;
+}
+
 inline std::uint16_t unused_port() {
     TcpServer scout("127.0.0.1");
     scout.start(0);

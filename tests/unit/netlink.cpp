@@ -127,9 +127,10 @@ TEST_CASE("rows of Unix domain sockets are read, and only those with a name") {
     const Reply reply =
         read(path_row(1, 10, "/run/a" + zero) + path_row(1, 1, "/run/a" + zero) + path_row(2, 7, "/run/b" + zero) +
                  path_row(2, 1, zero + "b") + path_row(1, 7, "") + path_row(5, 10, zero + "c") +
-                 path_row(1, 10, zero + "d" + zero) + path_row(1, 10, std::string(109, 'x')),
+                 path_row(1, 10, zero + "d" + std::string(106, '\0')) + path_row(1, 10, zero + "e" + zero) +
+                 path_row(1, 10, zero) + path_row(1, 10, std::string(109, 'x')),
              Endpoint::unix_stream("/run/a"));
-    REQUIRE(reply.sockets.size() == 6);
+    REQUIRE(reply.sockets.size() == 7);
     CHECK(reply.more);
     CHECK(reply.sockets[0].local == Endpoint::unix_stream("/run/a"));
     CHECK(reply.sockets[0].state == State::listening);
@@ -146,6 +147,8 @@ TEST_CASE("rows of Unix domain sockets are read, and only those with a name") {
     CHECK_FALSE(reply.sockets[4].is_padded);
     CHECK(reply.sockets[5].local == Endpoint::unix_stream("@d"));
     CHECK(reply.sockets[5].is_padded);
+    CHECK(reply.sockets[6].local == Endpoint::unix_stream("@"));
+    CHECK_FALSE(reply.sockets[6].is_padded);
     const Bytes good = path_row(1, 10, "/run/a" + zero);
     for (std::size_t size = 1; size < good.size(); ++size) {
         const Bytes cut(good.begin(), good.begin() + static_cast<std::ptrdiff_t>(size));
