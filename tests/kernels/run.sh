@@ -70,6 +70,7 @@ make_root() {
     mmdebstrap --quiet --variant=extract --architectures="$debian" --include="$packages" \
         --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='APT::Install-Recommends "false"' \
         --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+        --setup-hook='sed -i /security/d "$1/etc/apt/sources.list"' \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' "$suite" "$root"
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n' >"$root/etc/passwd"
@@ -206,7 +207,7 @@ make_lean() {
     if [ "$arch" = musl ]; then
         mkdir -p "$lean/bin" "$lean/lib" "$lean/etc" "$lean/proc" "$lean/sys" "$lean/dev" "$lean/run" "$lean/tmp" "$lean/root"
         cp "$root/bin/busybox" "$lean/bin"
-        for name in $("$root/bin/busybox" --list); do ln -sf busybox "$lean/bin/$name"; done
+        for name in $("$root/bin/busybox" --list); do [ -e "$lean/bin/$name" ] || ln -s busybox "$lean/bin/$name"; done
         cp "$root/etc/passwd" "$root/etc/group" "$lean/etc"
         cp -al "$root/lib/modules" "$lean/lib"
     else

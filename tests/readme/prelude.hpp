@@ -21,6 +21,7 @@ struct MyServer {
 inline MyServer my_server;
 
 int listen_at(const Endpoint& endpoint);
+bool bind_udp(const Endpoint& endpoint);
 
 struct Library { // it does not report why it failed
     void listen(const std::string& host, int port);

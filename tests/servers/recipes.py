@@ -60,7 +60,7 @@ SECTIONS = [
 HEAD = """# Recipes for server libraries
 
 `recipes.py --write` writes this page from the programs of this folder. The tests compile and run each program. Another
-program holds its address, then its own previous copy. Then it gets an address that the machine does not have.
+program holds its address, then its own previous copy. Then most of them get an address that the machine does not have.
 
 `host` is a `std::string`, `port` is a `std::uint16_t`, and `using namespace addr_in_use` is assumed. The first program
 of a section has the includes.
