@@ -197,7 +197,8 @@ public:
     template <class Port> Endpoint(decltype(nullptr), Port, Transport = Transport::tcp) = delete;
 
     // A Unix domain socket (man 7 unix). A leading '@' makes the path an abstract name (Linux). Throws
-    // std::invalid_argument for a path that is empty, contains a zero or has more than 107 bytes.
+    // std::invalid_argument for a path that is empty, contains a zero or has more than 107 bytes (without exceptions:
+    // message and std::abort).
     [[nodiscard]] static Endpoint unix_stream(std::string_view path);
     [[nodiscard]] static Endpoint unix_datagram(std::string_view path);
 
@@ -274,7 +275,7 @@ enum class Obstacle : std::uint8_t {
     invisible_holder,      // the address is in use, but its process is not visible to us
     lingering_connections, // TIME_WAIT and FIN_WAIT connections of an exited process
     live_connection,       // only a connection uses it
-    taken_again,           // a process that did not hold it at first bound it before the second start
+    taken_again,           // another process bound the address after the eviction
     this_process,          // this process holds it itself
     reserved_port,         // the system keeps the port for itself (Windows)
     file_in_the_way,       // the path is not a socket, or a stale socket that was not removed
@@ -310,8 +311,7 @@ struct Recovery {
 //   Server   expression, the first that compiles         notes
 //            ServerTraits<Server>::start(server, ep)     where it is specialised
 //            server.start(ep)  .start(host, port)        ep is a const Endpoint&. host: const char*, std::string_view
-//            or
-//                  .start(port)  .start()                what a std::string converts to; "" stands for every address.
+//                  .start(port)  .start()                or what a std::string converts to; "": every address.
 //            server(ep)  server(host, port)              port: an integer of at least 16 bits.
 //                  server(port)  server()                What it returns is returned.
 //            It fails by an exception or by its result: an error code, false, null, an empty optional, a negative
@@ -325,9 +325,10 @@ struct Recovery {
 //                                                        holds the address. Cheap: called in a loop.
 //
 //   Killer   killer(holders)                             std::vector<Eviction>, for const std::vector<Holder>&:
-//                                                        terminates all or none and waits for them.
-//            killer(holder)                              Fate or void, for const Holder&: called for one after the
-//                                                        other until one is not gone. After void the library waits for
+//                                                        terminates all or none and waits for them. Called again for
+//                                                        those that only a holder kept which has exited since.
+//            killer(holder)                              Fate or void, for const Holder&: called for each holder. The
+//                                                        library stops when one is not gone. After void it waits for
 //                                                        the holder for up to 2 s.
 //            static constexpr bool ends_nobody = true    (optional) the killer only waits or reports. It gets protected
 //                                                        holders too, if they are visible and hold the address; never
