@@ -1,7 +1,7 @@
 // A recovery inside of a program that has its own plans: it cancels threads, runs fibres, filters system calls, handles
 // signals, and cannot start its server twice.
 
-#include "real.hpp"
+#include "paths.hpp"
 
 #include <cstddef>
 #include <functional>
@@ -254,7 +254,7 @@ TEST_CASE("an interrupted wait goes on: the socket file of a server that is abou
     }
     CHECK(server.alive());
     REQUIRE(std::filesystem::is_socket(here.path()));
-    CHECK_NOTHROW(close(open_path(here.path(), false, true)));
+    CHECK(becomes_true([&] { return answers(here); }));
 }
 
 TEST_CASE("an interrupted wait goes on: holders have all of their time") {
@@ -277,9 +277,10 @@ TEST_CASE("the error of a server that cannot start twice is reported, with the w
     Acceptor acceptor;
     const auto check_report = [](const Recovery& recovery, const std::string& last_line) {
         CHECK(recovery.obstacle == Obstacle::other_failure);
-        CHECK_THAT(recovery.failure, has_text("already connected"));
+        const std::string error = std::make_error_code(std::errc::already_connected).message();
+        CHECK((has_text("already connected").match(recovery.failure) || has_text(error).match(recovery.failure)));
         for (const std::string& text : {describe(recovery), last_line}) {
-            CHECK_THAT(text, has_text("already connected"));
+            CHECK_THAT(text, has_text(recovery.failure));
             CHECK_THAT(text, has_text("ServerTraits"));
             CHECK_THAT(text, has_text("restart"));
         }

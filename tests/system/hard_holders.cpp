@@ -43,6 +43,7 @@ TEST_CASE("within one service, its own previous run may be ended") {
 }
 
 TEST_CASE("a browser that inherited the listener of a dead server lives") {
+    if (std::filesystem::is_symlink("/bin/sleep")) { SKIP_HERE("needs a sleep that may have another name"); }
     Directory directory;
     const std::string browser = directory.install("/bin/sleep", "firefox");
     Helper holder({"listen=127.0.0.1:0", "leave-program=" + browser, "60"});
