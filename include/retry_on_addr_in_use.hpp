@@ -226,7 +226,7 @@ private:
     detail::EndpointParts parts_;
 };
 
-// What a socket does on the address.
+// What a socket does on the address, the firmest hold first. A holder has the firmest state of its sockets.
 enum class State : std::uint8_t {
     listening,
     bound,     // and not connected: a UDP server, or a TCP socket before listen()
@@ -617,7 +617,8 @@ struct PortRange { // both included
 };
 
 // The sockets to list. `listening`: TCP sockets that listen, UDP sockets without a peer. `bound`: TCP sockets that are
-// bound and do not listen; a system may add others. `all`: every state, connections too.
+// bound and do not listen; a system may add others. `all`: every state, connections too. `padded`: abstract names with
+// zeros at the end; for a path the other three are the same.
 enum class Which : std::uint8_t { listening, bound, all, padded };
 enum class Signal : std::uint8_t { probe, terminate, kill };
 
@@ -720,8 +721,6 @@ class WithoutCancellation {
 public:
     WithoutCancellation() noexcept : before_(Os::allow_cancellation(false)) {}
     ~WithoutCancellation() { Os::allow_cancellation(before_); }
-    WithoutCancellation(const WithoutCancellation&) = delete;
-    WithoutCancellation& operator=(const WithoutCancellation&) = delete;
 
 private:
     KeepLastError keep_;
@@ -755,11 +754,7 @@ inline constexpr Milliseconds polling_interval{10};
 // The bytes of a holder's command line that are kept.
 inline constexpr std::size_t max_command_line = 4096;
 
-} // namespace detail
-
 // 8  endpoints: text and conflicts ////////////////////////////////////////////////////////////////////////////////////
-
-namespace detail {
 
 [[noreturn]] inline void reject(const std::string& text) {
 #if ADDR_IN_USE_HAS_EXCEPTIONS()
@@ -1071,11 +1066,6 @@ inline bool conflicts(const Endpoint& a, const Endpoint& b) noexcept {
 // True for the same address in the same family, whether or not a "::" includes IPv4.
 inline bool same_address(Endpoint a, Endpoint b) noexcept { return a.v6_only(false) == b.v6_only(false); }
 
-// An order for sorting; it has no meaning.
-inline bool comes_before(const Endpoint& a, const Endpoint& b) noexcept {
-    return std::memcmp(&parts_of(a), &parts_of(b), sizeof(EndpointParts)) < 0;
-}
-
 template <class Enum, std::size_t Count> std::string enum_name(Enum value, const char* const (&names)[Count]) {
     const auto index = static_cast<std::size_t>(value);
     return index < Count ? names[index] : "unknown";
@@ -1208,9 +1198,14 @@ inline PortArgument port_argument(const Endpoint& endpoint) {
 
 struct NotStartable {};
 
-// Starts the server by the first valid form; a generic lambda would accept a PortArgument too.
+// Starts the server by the first valid form; a generic lambda would accept a PortArgument too. The second time by
+// `restart`, where its traits have one.
 template <class S>
-decltype(auto) launch([[maybe_unused]] std::remove_reference_t<S>& server, [[maybe_unused]] const Endpoint& endpoint) {
+decltype(auto) launch([[maybe_unused]] std::remove_reference_t<S>& server, [[maybe_unused]] const Endpoint& endpoint,
+                      [[maybe_unused]] bool is_retry = false) {
+    if constexpr (detected<TraitsRestart, S>) {
+        if (is_retry) { return TraitsOf<S>::restart(server, endpoint); }
+    }
     if constexpr (detected<TraitsStart, S>) {
         return TraitsOf<S>::start(server, endpoint);
     } else if constexpr (detected<MemberStart, S, const Endpoint&>) {
@@ -1232,15 +1227,6 @@ decltype(auto) launch([[maybe_unused]] std::remove_reference_t<S>& server, [[may
     } else {
         return NotStartable(); // the static_assert of RetryOnAddrInUse says why
     }
-}
-
-// Starts the server; for the second time by `restart`, where its traits have one.
-template <class S>
-decltype(auto) launch(std::remove_reference_t<S>& server, const Endpoint& endpoint, [[maybe_unused]] bool is_retry) {
-    if constexpr (detected<TraitsRestart, S>) {
-        if (is_retry) { return TraitsOf<S>::restart(server, endpoint); }
-    }
-    return detail::launch<S>(server, endpoint);
 }
 
 template <class S> struct Launch {
@@ -1459,22 +1445,8 @@ template <class S> Failure classify_exception(std::string& text) noexcept try {
 template <class S> Failure classify_exception(std::string&) { return Failure::unknown; }
 #endif
 
-} // namespace detail
-
 // 10  sockets to holders //////////////////////////////////////////////////////////////////////////////////////////////
 
-namespace detail {
-
-// How firmly a socket holds the address: a holder has the firmest state of its sockets.
-inline int firmness(State state) noexcept {
-    switch (state) {
-    case State::listening: return 3;
-    case State::bound: return 2;
-    case State::connected: return 1;
-    case State::lingering: break;
-    }
-    return 0;
-}
 inline bool holds_address(State state) noexcept { return state == State::listening || state == State::bound; }
 inline bool holds_address(const Socket& row) noexcept { return holds_address(row.state); }
 inline bool holds_address(const Holder& holder) noexcept { return holds_address(holder.state); }
@@ -1509,7 +1481,8 @@ inline bool contains(const std::vector<Socket>& rows, const Socket& row) {
 // An order for sorting: rows of one process become neighbours, and in it those of one address.
 inline bool row_comes_before(const Socket& a, const Socket& b) noexcept {
     if (a.pid != b.pid) { return a.pid < b.pid; }
-    return a.local != b.local ? comes_before(a.local, b.local) : firmness(a.state) > firmness(b.state);
+    const int order = std::memcmp(&parts_of(a.local), &parts_of(b.local), sizeof(EndpointParts));
+    return order != 0 ? order < 0 : a.state < b.state;
 }
 
 // Keeps one of several rows of the same address and state.
@@ -1527,13 +1500,12 @@ inline void remove_duplicates(std::vector<Socket>& rows) {
 // an address family that this system does not have. Makes none for a path: that would create its file.
 inline std::error_code test_bind(const Endpoint& endpoint) {
     EndpointParts parts = parts_of(endpoint);
-    const bool is_localhost = parts.kind == HostKind::localhost;
     if (parts.kind == HostKind::path) { return {}; }
-    if (!is_localhost && parts.kind != HostKind::every) { return Os::test_bind(endpoint); }
+    if (parts.kind == HostKind::v4 || parts.kind == HostKind::v6) { return Os::test_bind(endpoint); }
     std::error_code error = std::make_error_code(std::errc::address_not_available);
     for (const bool v6 : {true, false}) {
         parts.kind = v6 ? HostKind::v6 : HostKind::v4;
-        parts.address = v6 ? (is_localhost ? v6_loopback : v6_any) : (is_localhost ? v4_loopback : v4_any);
+        parts.address = *address_in(parts_of(endpoint), v6);
         parts.v6_only = v6;
         const std::error_code answer = Os::test_bind(make_endpoint(parts));
         const bool is_missing =
@@ -1612,12 +1584,14 @@ inline std::vector<Socket> list_conflicting(const Endpoint& wanted, std::error_c
     return rows;
 }
 
-inline bool is_held(const Endpoint& endpoint) {
+// True if a listening TCP or an unconnected UDP socket holds the address, or a live socket is bound to the path.
+// Returns `if_unseen` where the system does not tell.
+inline bool is_held(const Endpoint& endpoint, bool if_unseen = false) {
     if (is_path(endpoint) && !Os::traits.maps_paths) { return !Os::connect_to(endpoint); }
     const bool is_tcp = is_tcp_port(endpoint);
     std::error_code error;
     std::vector<Socket> rows = Os::list_sockets(endpoint, Which::listening, error);
-    if (error) { return false; }
+    if (error) { return if_unseen; }
     select_conflicting(endpoint, rows);
     return any_of(rows, [&](const Socket& row) { return is_tcp ? row.state == State::listening : holds_address(row); });
 }
@@ -1643,7 +1617,7 @@ inline bool owns_socket(const Holder& holder, std::error_code& error) {
 inline void add_row(Holder& holder, const Socket& row) {
     if (holder.name.empty()) { holder.name = row.owner_name; }
     if (holder.user.empty()) { holder.user = holder.pid == 0 ? row.user : row.owner_user; }
-    if (holder.sockets.empty() || firmness(row.state) > firmness(holder.state)) { holder.state = row.state; }
+    if (holder.sockets.empty() || row.state < holder.state) { holder.state = row.state; }
     // A socket that another user made is the one to show.
     const bool is_usual = holder.socket_user == holder.user || holder.socket_user == "0";
     if (holder.socket_user.empty() || (is_usual && row.user != holder.user)) { holder.socket_user = row.user; }
@@ -1707,8 +1681,7 @@ inline std::vector<Holder> holder_of_file(const Endpoint& path, std::error_code&
     const std::error_code answer =
         file.is_socket ? Os::connect_to(path) : std::make_error_code(std::errc::connection_refused);
     if (error || !file.exists || answer == std::errc::no_such_file_or_directory) { return {}; }
-    std::vector<Holder> holders;
-    holders.push_back(Holder());
+    std::vector<Holder> holders(1);
     Holder& holder = holders.front();
     holder.sockets.push_back(path);
     const bool may_be_hidden = file.is_socket && !Os::traits.maps_paths && !Os::is_privileged() &&
@@ -1887,8 +1860,8 @@ inline std::string possible_heirs(const Endpoint& socket) {
 
 // Pre-forked workers start one after the other and must not terminate each other.
 inline bool is_sibling_worker(const ProcessInfo& process, const Ourselves& us) {
-    const std::uint32_t parent = us.ancestors.empty() ? 0 : us.ancestors.front();
-    return parent != 0 && process.parent == parent && same_executable(Os::inspect(parent), us.info);
+    const std::uint32_t parent = us.info.parent;
+    return parent > 1 && process.parent == parent && same_executable(Os::inspect(parent), us.info);
 }
 
 // True if this process or another holder started the process, as a server does that forks a worker for each request.
@@ -2113,14 +2086,10 @@ inline std::string reason_not_to_kill(const Holder& holder) {
             return "its child " + display_name(child) + " may share the socket and cannot be inspected";
         }
     }
-    return "";
+    return cannot_be_inspected(error);
 }
 
-} // namespace detail
-
 // 12  termination: pinned processes, the killers and predicates ///////////////////////////////////////////////////////
-
-namespace detail {
 
 inline bool is_gone(Fate fate) noexcept {
     return fate == Fate::exited || fate == Fate::released || fate == Fate::killed || fate == Fate::already_gone;
@@ -2226,7 +2195,8 @@ public:
                            (holder.state == State::listening ||
                             any_of(holder.sockets, [](const Endpoint& e) { return e.transport() == Transport::udp; }));
                 const bool is_asked = last != nullptr && last->sockets == holder.sockets;
-                held = held || (ask_held && !is_asked && any_of(holder.sockets, is_held));
+                held = held || (ask_held && !is_asked &&
+                                any_of(holder.sockets, [](const Endpoint& socket) { return is_held(socket, true); }));
                 last = &holder;
                 return {};
             });
@@ -2311,7 +2281,7 @@ template <class Killer> std::vector<Eviction> call_for_each(Killer& killer, cons
         if (reason.empty()) {
             if constexpr (std::is_void_v<SingleResult<Killer>>) {
                 PinnedProcesses pinned({holder});
-                killer(holder);
+                if (pinned.cases().has_open()) { killer(holder); }
                 pinned.wait(release_timeout, {}, Fate::exited, Fate::released);
                 eviction = std::move(pinned.cases().evictions().front());
             } else {
@@ -2483,8 +2453,11 @@ inline std::string look_advice(const Endpoint& endpoint) {
     return " This process is root without CAP_SYS_PTRACE. To see it: docker run --cap-add SYS_PTRACE";
 }
 
-inline std::string obstacle_sentence(const Recovery& recovery) {
+// Returns what the report says after the fates: why the address is in use or the server is not up.
+inline std::string conclusion(const Recovery& recovery) {
     const auto was_released = [](const Eviction& eviction) { return is_gone(eviction.fate); };
+    const std::string last_failure =
+        recovery.failure.empty() ? "" : " The last start failed with: " + printable(recovery.failure, 256);
     switch (recovery.obstacle) {
     case Obstacle::none: break;
     case Obstacle::refused_holder:
@@ -2510,33 +2483,23 @@ inline std::string obstacle_sentence(const Recovery& recovery) {
     case Obstacle::reserved_port:
         return std::string(" The system reserves the port. To see it: ") + Os::traits.reserved_command;
     case Obstacle::file_in_the_way: return " A file that was not removed is at the path.";
-    case Obstacle::probe_failed: break; // said with the error
+    case Obstacle::probe_failed:
+        return std::string(" The probe cannot determine which process holds the address") +
+               (recovery.evictions.empty() ? "" : " now") +
+               (recovery.error ? " (" + recovery.error.message() + ')' : "") +
+               (recovery.evictions.empty() ? ": no process was terminated." : ".");
     case Obstacle::other_address:
         return std::string(" The address is free: the start failed on another one.") +
                (is_path(recovery.endpoint)
                     ? ""
-                    : " The server may bind twice (0.0.0.0 and a dual-stack ::) or a second port.");
+                    : " The server may bind twice (0.0.0.0 and a dual-stack ::) or a second port.") +
+               last_failure;
     case Obstacle::other_failure:
         return std::string(" The start failed for another reason.") +
-               (recovery.retried ? " If the server cannot start twice, specialise ServerTraits with a restart." : "");
+               (recovery.retried ? " If the server cannot start twice, specialise ServerTraits with a restart." : "") +
+               last_failure;
     }
     return "";
-}
-
-// Returns what the report says after the fates: why the address is in use or the server is not up.
-inline std::string conclusion(const Recovery& recovery) {
-    std::string text = obstacle_sentence(recovery);
-    if (recovery.obstacle == Obstacle::probe_failed) {
-        text += recovery.evictions.empty() ? " The probe cannot determine which process holds the address"
-                                           : " The probe cannot determine which process holds the address now";
-        text += (recovery.error ? " (" + recovery.error.message() + ')' : "") +
-                (recovery.evictions.empty() ? ": no process was terminated." : ".");
-    }
-    const bool quotes_failure =
-        recovery.obstacle == Obstacle::other_address || recovery.obstacle == Obstacle::other_failure;
-    return text + (quotes_failure && !recovery.failure.empty()
-                       ? " The last start failed with: " + printable(recovery.failure, 256)
-                       : "");
 }
 
 template <class Probe>
@@ -2623,6 +2586,7 @@ public:
 
     // True: start again.
     bool run(Failure failure) {
+        recovery_.obstacle = Obstacle::none;
         departing_end_ = deadline_after(departing_timeout);
         found_ = probe();
         looked_ = Clock::now();
@@ -2631,7 +2595,7 @@ public:
             return failure == Failure::denied && give_up(Obstacle::reserved_port);
         }
         const std::vector<Holder> holders = wait_for_departing(with_process(found_));
-        for (std::vector<Holder> left = holders; !left.empty(); left = take_unblocked()) {
+        for (std::vector<Holder> left = holders; !left.empty(); left = take_unblocked(left.size())) {
             if (!protect(left)) { evict(left); }
             inspect_survivors();
         }
@@ -2687,7 +2651,7 @@ public:
     }
 
 private:
-    void break_off() noexcept { // the library itself ran out of memory
+    void break_off() noexcept { // an exception of the library itself: usually std::bad_alloc
         recovery_.obstacle = Obstacle::probe_failed;
         recovery_.error = std::make_error_code(std::errc::not_enough_memory);
     }
@@ -2806,10 +2770,11 @@ private:
         return left;
     }
 
-    // An exiting process shows no descriptor while its sockets are still open: it is not "still running".
+    // Returns `exited` for a process that still exits too: it shows no descriptor while its sockets are open.
     static Fate fate_of_gone(const Holder& holder) {
-        const bool exits = Os::Process(holder.pid).exited() || is_departing(Os::inspect(holder.pid));
-        return exits ? Fate::exited : Fate::released;
+        const ProcessInfo now = Os::inspect(holder.pid);
+        const bool is_other = holder.start_time != 0 && now.holder.start_time != holder.start_time;
+        return is_other || Os::Process(holder.pid).exited() || is_departing(now) ? Fate::exited : Fate::released;
     }
 
     std::vector<Holder> wait_while_departing(std::vector<Holder> holders) {
@@ -2928,7 +2893,7 @@ private:
 
     // Takes back the holders that were refused only because of another one that is gone now: it was about to exit.
     // Returns none if a holder is left for another reason.
-    std::vector<Holder> take_unblocked() {
+    std::vector<Holder> take_unblocked(std::size_t before) {
         std::vector<Eviction> gone;
         std::vector<Holder> unblocked;
         for (const Eviction& eviction : recovery_.evictions) {
@@ -2944,6 +2909,7 @@ private:
                 return {};
             }
         }
+        if (unblocked.size() >= before) { return {}; } // a killer that repeats its answer
         if (!unblocked.empty()) { recovery_.evictions = std::move(gone); }
         return unblocked;
     }
@@ -3206,7 +3172,9 @@ Recovery free_address(const Endpoint& endpoint, Probe probe, Killer killer, Log 
     if constexpr (detail::check_policies<Probe, Killer, Log>()) {
         const detail::WithoutCancellation undisturbed;
         detail::RecoveryAttempt<Probe, Killer, Log> attempt(probe, killer, log, recovery, detail::Os::now());
-        if (detail::can_be_in_use(endpoint) && attempt.run(detail::Failure::in_use)) { attempt.find_obstacle(); }
+        if (detail::can_be_in_use(endpoint) && attempt.run(detail::Failure::in_use)) {
+            if (const std::error_code error = attempt.find_obstacle(); error) { recovery.error = error; }
+        }
     }
     return recovery;
 }
@@ -3220,12 +3188,6 @@ template <class Number> Number read_bytes(const void* bytes) noexcept {
     Number number;
     std::memcpy(&number, bytes, sizeof number);
     return number;
-}
-
-inline std::uint16_t in_host_order(std::uint16_t number) noexcept {
-    unsigned char bytes[2];
-    std::memcpy(bytes, &number, sizeof bytes);
-    return static_cast<std::uint16_t>(bytes[0] * 256U + bytes[1]);
 }
 
 // Takes the text up to a line break; empty at the end.
@@ -3346,7 +3308,7 @@ inline bool is_target(std::uint32_t pid) noexcept { return pid > 1 && pid <= INT
 inline bool is_out_of_resources(int error) noexcept { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 inline bool is_no_process(int error) noexcept { return error == ENOENT || error == ESRCH; }
 
-// Each system defines these five: `has_exited` for a process that no handle pins, `wait_for_input` of a terminal,
+// Each system defines these functions: `has_exited` for a process that no handle pins, `wait_for_input` of a terminal,
 // `move_back` without replacing a file.
 int send_signal(const Handle& handle, std::uint32_t pid, int number) noexcept;
 bool has_exited(std::uint32_t pid, std::uint64_t start_time);
@@ -3413,7 +3375,8 @@ inline constexpr int flush_input = TCIFLUSH;
 inline std::uint32_t Os::interface_index(std::string_view scope) noexcept {
     std::uint32_t index = 0;
     char name[16] = {}; // IF_NAMESIZE
-    if (to_number(scope, index) || scope.empty() || scope.size() >= sizeof name) { return index; }
+    if (to_number(scope, index)) { return index; }
+    if (scope.empty() || scope.size() >= sizeof name) { return 0; }
     const KeepLastError keep;
     std::memcpy(name, scope.data(), scope.size());
     return interface_by_name(name);
@@ -3436,14 +3399,13 @@ inline std::error_code Os::test_bind(const Endpoint& endpoint) {
     const EndpointParts& parts = parts_of(endpoint);
     const bool v6 = parts.kind == HostKind::v6;
     const bool is_tcp = parts.transport == Transport::tcp;
-    const unsigned char port[2] = {static_cast<unsigned char>(parts.port >> 8), static_cast<unsigned char>(parts.port)};
     sockaddr_in to4{};
     sockaddr_in6 to6{};
     to4.sin_family = AF_INET;
-    std::memcpy(&to4.sin_port, port, sizeof port);
+    to4.sin_port = htons(parts.port);
     std::memcpy(&to4.sin_addr, parts.address.bytes + 12, 4);
     to6.sin6_family = AF_INET6;
-    std::memcpy(&to6.sin6_port, port, sizeof port);
+    to6.sin6_port = htons(parts.port);
     std::memcpy(&to6.sin6_addr, parts.address.bytes, 16);
     to6.sin6_scope_id = parts.scope;
     const Handle socket = open_socket(v6 ? AF_INET6 : AF_INET, is_tcp ? SOCK_STREAM : SOCK_DGRAM);
@@ -3681,11 +3643,7 @@ inline std::error_code Os::remove_file(const Endpoint& path, const FileInfo& fil
 
 #endif // POSIX
 
-} // namespace detail
-
 // 15  Linux ///////////////////////////////////////////////////////////////////////////////////////////////////////////
-
-namespace detail {
 
 // The kernel's numbers for states (include/net/tcp_states.h). Closed: bound, of TCP (since Linux 6.8) and UDP.
 inline constexpr std::uint32_t state_established = 1;
@@ -3879,13 +3837,8 @@ inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexce
 }
 
 // struct linux_dirent64, which no header declares (man 2 getdents). readdir() costs 20 % of the walk.
-struct DirectoryEntry {
-    std::uint64_t number;
-    std::int64_t offset;
-    std::uint16_t size;
-    unsigned char type;
-    char name[1];
-};
+inline constexpr std::size_t entry_size_at = 16; // d_reclen
+inline constexpr std::size_t entry_name_at = 19; // d_name
 
 // Calls visit(name) for each number in a directory of /proc; false from it ends the walk. Returns an error number.
 template <class Visit> int for_each_number(const Handle& directory, Visit visit) {
@@ -3894,9 +3847,9 @@ template <class Visit> int for_each_number(const Handle& directory, Visit visit)
         const long size = ::syscall(SYS_getdents64, directory.descriptor(), buffer.data(), buffer.size());
         if (size <= 0) { return size < 0 ? errno : 0; }
         for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
-            const char* const name = &buffer[at + offsetof(DirectoryEntry, name)];
+            const char* const name = &buffer[at + entry_name_at];
             if (*name >= '0' && *name <= '9' && !visit(name)) { return 0; }
-            at += read_bytes<std::uint16_t>(&buffer[at + offsetof(DirectoryEntry, size)]);
+            at += read_bytes<std::uint16_t>(&buffer[at + entry_size_at]);
         }
     }
 }
@@ -4189,7 +4142,7 @@ inline bool read_dump(std::string_view bytes, const Endpoint& wanted, std::vecto
                 rows.push_back(read_unix_row(read_bytes<unix_diag_msg>(body.data()), attributes));
                 if (!is_path(rows.back().local)) { rows.pop_back(); } // without a name
             } else if (const auto message = read_bytes<inet_diag_msg>(body.data());
-                       in_host_order(message.id.idiag_sport) == wanted.port()) {
+                       ntohs(message.id.idiag_sport) == wanted.port()) {
                 rows.push_back(read_inet_row(message, attributes, wanted));
             }
         }
@@ -4226,7 +4179,7 @@ inline std::error_code dump_family(const Handle& netlink, const Endpoint& wanted
         request.sdiag_family = family;
         request.sdiag_protocol = wanted.transport() == Transport::tcp ? IPPROTO_TCP : IPPROTO_UDP;
         request.idiag_states = states;
-        request.id.idiag_sport = in_host_order(wanted.port());
+        request.id.idiag_sport = htons(wanted.port());
         error = send_request(netlink, request);
     }
     std::string reply(32768, '\0'); // no message of a dump is larger
@@ -4343,84 +4296,67 @@ inline std::error_code check_proc(const Handle& proc) {
 
 inline bool inode_comes_before(const Socket& a, const Socket& b) noexcept { return a.inode < b.inode; }
 
-// Gives rows their owners.
-class OwnerSearch {
-public:
-    explicit OwnerSearch(std::vector<Socket>& rows) : rows_(rows) {
-        std::sort(rows.begin(), rows.end(), inode_comes_before);
-    }
-
-    // Appends a row for each socket that the process has open. Returns an error number if that could not be seen.
-    int search(const Handle& proc, const char* name, bool threads) {
-        const Handle directory =
-            open_directory(proc.descriptor(), (std::string(name) + (threads ? "/task" : "/fd")).c_str());
-        if (!directory) { return errno; }
-        std::vector<std::uint32_t> found;
-        const int failure = for_each_socket_of(directory, threads, [&](std::uint64_t inode) {
-            key_.inode = inode;
-            const auto row = std::lower_bound(rows_.begin(), rows_.end(), key_, inode_comes_before);
-            if (row != rows_.end() && row->inode == inode) {
-                found.push_back(static_cast<std::uint32_t>(row - rows_.begin()));
-            }
-        });
-        if (found.empty()) { return failure; }
-        // Through the same directory as the descriptors, so of the same process. After its exit it cannot be read, and
-        // for a user who is not root (EACCES) from the moment when its exit begins: the rows have no owner then.
-        std::error_code error;
-        const ProcessStat stat = read_stat(read_proc(directory.descriptor(), "../stat", error));
-        if (stat.start_time == 0) { return error.value(); }
-        std::uint32_t pid = 0;
-        std::string_view digits = name;
-        take_number(digits, pid);
-        for (const std::uint32_t position : found) {
-            Socket& row = rows_[position];
-            if (row.pid == pid) { continue; } // a second descriptor of the same socket
-            row.pid = pid;
-            owned_.push_back(Socket(row));
-            owned_.back().start_time = stat.start_time;
+// Appends to `owned` a copy of each row whose socket the process has open. `rows` are sorted by inode. Returns an error
+// number if that could not be seen.
+inline int find_sockets_of(const Handle& proc, const char* name, bool threads, std::vector<Socket>& rows,
+                           std::vector<Socket>& owned) {
+    const Handle directory =
+        open_directory(proc.descriptor(), (std::string(name) + (threads ? "/task" : "/fd")).c_str());
+    if (!directory) { return errno; }
+    Socket key;
+    std::vector<std::uint32_t> found;
+    const int failure = for_each_socket_of(directory, threads, [&](std::uint64_t inode) {
+        key.inode = inode;
+        const auto row = std::lower_bound(rows.begin(), rows.end(), key, inode_comes_before);
+        if (row != rows.end() && row->inode == inode) {
+            found.push_back(static_cast<std::uint32_t>(row - rows.begin()));
         }
-        return failure;
+    });
+    if (found.empty()) { return failure; }
+    // Through the same directory as the descriptors, so of the same process. After its exit it cannot be read, and
+    // for a user who is not root (EACCES) from the moment when its exit begins: the rows have no owner then.
+    std::error_code error;
+    const ProcessStat stat = read_stat(read_proc(directory.descriptor(), "../stat", error));
+    if (stat.start_time == 0) { return error.value(); }
+    std::uint32_t pid = 0;
+    std::string_view digits = name;
+    take_number(digits, pid);
+    for (const std::uint32_t position : found) {
+        Socket& row = rows[position];
+        if (row.pid == pid) { continue; } // a second descriptor of the same socket
+        row.pid = pid;
+        owned.push_back(Socket(row));
+        owned.back().start_time = stat.start_time;
     }
-
-    [[nodiscard]] bool is_complete() const {
-        return !any_of(rows_, [](const Socket& row) { return row.pid == 0 && row.inode != 0; });
-    }
-    [[nodiscard]] bool has_found() const { return !owned_.empty(); }
-
-    // Replaces the rows by one for each owner; those without an owner stay.
-    void finish() {
-        remove_if(rows_, [](const Socket& row) { return row.pid != 0; });
-        for (Socket& row : owned_) { rows_.push_back(std::move(row)); }
-    }
-
-private:
-    std::vector<Socket>& rows_;
-    std::vector<Socket> owned_;
-    Socket key_;
-};
+    return failure;
+}
 
 inline std::error_code Os::attach_owners(std::vector<Socket>& rows, std::uint32_t only_pid) {
     const Handle proc = open_directory(AT_FDCWD, "/proc");
     if (const std::error_code error = check_proc(proc)) { return error; }
-    OwnerSearch search(rows);
+    std::sort(rows.begin(), rows.end(), inode_comes_before);
+    std::vector<Socket> owned;
     int failure = 0;
     for (const bool threads : {false, true}) { // of threads where a socket is in no process
-        if (search.is_complete() || is_out_of_resources(failure)) { break; }
+        const auto is_open = [](const Socket& row) { return row.pid == 0 && row.inode != 0; };
+        if (!any_of(rows, is_open) || is_out_of_resources(failure)) { break; }
         if (only_pid != 0) {
-            const int error = search.search(proc, std::to_string(only_pid).c_str(), threads);
-            failure = search.has_found() || is_no_process(error) ? 0 : error;
+            const int error = find_sockets_of(proc, std::to_string(only_pid).c_str(), threads, rows, owned);
+            failure = !owned.empty() || is_no_process(error) ? 0 : error;
             continue;
         }
         ::lseek(proc.descriptor(), 0, SEEK_SET);
         const int error = for_each_number(proc, [&](const char* pid) {
-            const int refusal = search.search(proc, pid, threads); // of another user's process nothing is known
+            const int refusal = find_sockets_of(proc, pid, threads, rows, owned); // of another user's nothing is known
             failure = is_out_of_resources(refusal) ? refusal : 0;
             return failure == 0;
         });
         failure = failure != 0 ? failure : error;
     }
-    if (failure == 0) { search.finish(); }
-    return failure == 0 ? std::error_code() : system_error(failure);
+    if (failure != 0) { return system_error(failure); }
+    remove_if(rows, [](const Socket& row) { return row.pid != 0; }); // those without an owner stay
+    for (Socket& row : owned) { rows.push_back(std::move(row)); }
+    return {};
 }
 
 #    if defined(SYS_pidfd_open) && defined(SYS_pidfd_send_signal)
@@ -4485,12 +4421,9 @@ inline bool move_back(const char* from, const char* to) noexcept {
 
 #endif // Linux
 
-} // namespace detail
-
 // 16  macOS ///////////////////////////////////////////////////////////////////////////////////////////////////////////
 
 #if defined(__APPLE__)
-namespace detail {
 
 // in_pcbbind in bsd/netinet/in_pcb.c: with SO_REUSEADDR only a socket on the very address conflicts.
 inline constexpr Os::Traits Os::traits{"sudo lsof -nP -i :PORT", true, true};
@@ -4537,7 +4470,7 @@ inline bool read_socket(const socket_info& info, Transport transport, Socket& ro
     }
     const bool has_peer = in.insi_fport != 0;
     const int state = is_tcp ? info.soi_proto.pri_tcp.tcpsi_state : TSI_S_CLOSED;
-    row.local = make_endpoint(v6, address, in_host_order(static_cast<std::uint16_t>(in.insi_lport)), transport, 0,
+    row.local = make_endpoint(v6, address, ntohs(static_cast<std::uint16_t>(in.insi_lport)), transport, 0,
                               (in.insi_vflag & INI_IPV4) == 0);
     row.state = state == TSI_S_LISTEN                ? State::listening
                 : state == TSI_S_CLOSED && !has_peer ? State::bound
@@ -4743,13 +4676,11 @@ inline bool move_back(const char* from, const char* to) noexcept {
     return ::link(from, to) == 0 && ::unlink(from) == 0;
 }
 
-} // namespace detail
 #endif // macOS
 
 // 17  other POSIX systems: find by lsof and report ////////////////////////////////////////////////////////////////////
 
 #if ADDR_IN_USE_OS_POSIX() && !defined(__linux__) && !defined(__APPLE__)
-namespace detail {
 
 inline constexpr Os::Traits Os::traits{"sudo lsof -nP -i :PORT", true, false};
 
@@ -4779,20 +4710,17 @@ inline bool Os::started_after(const Holder&, std::uint64_t) noexcept { return fa
 
 inline void Os::Process::pin() { error_ = std::make_error_code(std::errc::function_not_supported); }
 inline bool has_exited(std::uint32_t, std::uint64_t) { return false; }
+inline int send_signal(const Handle&, std::uint32_t, int) noexcept { return -1; }
 inline bool wait_for_input(const Handle& terminal, Clock::time_point deadline) noexcept {
     pollfd input{terminal.descriptor(), POLLIN, 0};
     return poll_until(&input, 1, deadline) > 0;
 }
-inline int send_signal(const Handle&, std::uint32_t, int) noexcept { return -1; }
 inline bool is_on_network(const char*) noexcept { return true; }
 inline bool move_back(const char*, const char*) noexcept { return false; }
 
-} // namespace detail
 #endif // other POSIX systems
 
 // 18  Windows /////////////////////////////////////////////////////////////////////////////////////////////////////////
-
-namespace detail {
 
 // A table of GetExtendedTcpTable or GetExtendedUdpTable with owner modules (MIB_TCPROW_OWNER_MODULE and its kin): a
 // count, then rows. Addresses and ports are in network order, a port in the low half of its field; a scope may be in

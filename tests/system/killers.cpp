@@ -203,3 +203,19 @@ TEST_CASE("preflight ends the previous copy of a server that shares its port") {
     CHECK(with.start("127.0.0.1", previous.port()));
     CHECK_FALSE(previous.alive());
 }
+
+TEST_CASE("a simple killer is not called for a pid that another process has by now") {
+    const Helper helper({"listen=127.0.0.1:0"});
+    Holder holder = look_at(helper);
+    ++holder.start_time;
+    int calls = 0;
+    auto killer = [&](const Holder&) { ++calls; };
+    const std::vector<Eviction> evictions = detail::call_killer(killer, {holder});
+    CHECK(evictions.at(0).fate == Fate::already_gone);
+    CHECK(calls == 0);
+}
+
+TEST_CASE("free_address says why the test bind was not possible") {
+    const Endpoint elsewhere("203.0.113.7", 1); // TEST-NET-3, RFC 5737: no address of this machine
+    CHECK(free_address(elsewhere, SystemProbe{}, ReportOnly{}, NoLog{}).error == std::errc::address_not_available);
+}

@@ -350,3 +350,32 @@ TEST_CASE("a probe without held is asked itself while the address settles") {
     CHECK(retry.start(here) == std::errc());
     CHECK(probes == 4);
 }
+
+TEST_CASE("a killer that repeats its answer is not asked for ever") {
+    Story story;
+    story.holders = {holder_at(here, unused_pid), holder_at(here, unused_pid + 1)};
+    int calls = 0;
+    RetryOnAddrInUse retry{StoryServer{&story}, StoryProbe{&story},
+                           [&](const std::vector<Holder>&) {
+                               ++calls;
+                               const Holder& first = story.holders[0];
+                               return std::vector<Eviction>{
+                                   {first, Fate::exited, {}, {}, ""},
+                                   {story.holders[1], Fate::refused, {}, {}, detail::blocked_by(first)}};
+                           },
+                           NoLog{}};
+    CHECK_THROWS_AS(retry.start(here), InUse);
+    CHECK(calls <= 2);
+}
+
+TEST_CASE("a look before the start that could not see is forgotten when the next one can") {
+    Story story;
+    int looks = 0;
+    const auto probe = [&](const Endpoint&, std::error_code& error) {
+        if (++looks == 1) { error = std::make_error_code(std::errc::permission_denied); }
+        return error ? std::vector<Holder>() : story.holders;
+    };
+    RetryOnAddrInUse retry{Preflight<StoryServer>{{&story}}, probe, StoryKiller{&story}, NoLog{}};
+    CHECK(retry.start(here) == 2);
+    CHECK(retry.recovery().obstacle == Obstacle::none);
+}

@@ -46,6 +46,7 @@ TEST_CASE("a host that is none is rejected by its text") {
                              "::1%",
                              "fe80::1%no-such-interface",
                              "127.0.0.1%1",
+                             "fe80::1%1234567890abcdefgh",
                              ":",
                              "1:",
                              ":1:2:3:4:5:6:7",
