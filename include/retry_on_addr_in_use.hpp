@@ -734,7 +734,7 @@ inline Clock::time_point deadline_after(Milliseconds time) {
     return Clock::now() + (std::max)(Milliseconds(0), (std::min)(time, Milliseconds(INT32_MAX)));
 }
 
-// Rounded up, so that the last millisecond is no busy loop.
+// Returns the time left, rounded up: the last millisecond must be no busy loop.
 inline Milliseconds left_until(Clock::time_point deadline) {
     return (std::max)(Milliseconds(0), std::chrono::ceil<Milliseconds>(deadline - Clock::now()));
 }
@@ -914,7 +914,7 @@ inline bool read_v6(std::string_view text, Address& address) noexcept {
     return true;
 }
 
-// RFC 5952: lower case, no leading zeros, the longest run of zeros as "::".
+// Returns the text of an IPv6 address (RFC 5952): lower case, no leading zeros, the longest run of zeros as "::".
 inline std::string write_address(const Address& address, bool mapped_as_v6) {
     if (is_v4(address)) {
         std::string text = mapped_as_v6 ? "::ffff:" : "";
@@ -1478,7 +1478,7 @@ inline bool contains(const std::vector<Socket>& rows, const Socket& row) {
     return any_of(rows, [&](const Socket& other) { return same_socket(other, row); });
 }
 
-// An order for sorting: rows of one process become neighbours, and in it those of one address.
+// True if `a` sorts before `b`: by process, then by address, then by state.
 inline bool row_comes_before(const Socket& a, const Socket& b) noexcept {
     if (a.pid != b.pid) { return a.pid < b.pid; }
     const int order = std::memcmp(&parts_of(a.local), &parts_of(b.local), sizeof(EndpointParts));
@@ -1858,7 +1858,7 @@ inline std::string possible_heirs(const Endpoint& socket) {
     return text;
 }
 
-// Pre-forked workers start one after the other and must not terminate each other.
+// True for a worker of our own parent. Pre-forked workers start one after the other and must not terminate each other.
 inline bool is_sibling_worker(const ProcessInfo& process, const Ourselves& us) {
     const std::uint32_t parent = us.info.parent;
     return parent > 1 && process.parent == parent && same_executable(Os::inspect(parent), us.info);
@@ -1872,11 +1872,13 @@ inline bool is_child_of_known(std::uint32_t pid, const RuleFacts& facts) {
            any_of(facts.holders, [&](const Holder& holder) { return contains(ancestors, holder.pid); });
 }
 
+// True if both processes run under the same ctest, make, ninja, meson or bazel.
 inline bool is_beside_us(std::uint32_t pid, const Ourselves& us) {
     std::error_code error;
     return us.runner.pid != 0 && runner_above(list_ancestors(pid, error)).pid == us.runner.pid;
 }
 
+// Returns why of several addresses none is freed: names the other holder.
 inline std::string ambiguous_address(const Holder& holder, const RuleFacts& facts) {
     const bool is_first = holder.sockets == facts.holders.front().sockets;
     std::string text = "ambiguous: the start names no single address, and";
@@ -1978,7 +1980,7 @@ inline constexpr std::string_view hosting_units =
     "actions.runner.*,atd.service,buildkite-agent.service,cron.service,crond.service,gitlab-runner.service,"
     "jenkins.service,ssh.service,sshd.service";
 
-// `service`: as ProcessInfo has it.
+// Returns how a person stops the service or container. `service` is that of ProcessInfo.
 inline std::string stop_advice(std::string_view service, std::uint32_t pid) {
     const std::string name = printable(base_name(service), 128);
     const auto mentions = [&](std::string_view word) { return service.find(word) != std::string_view::npos; };
@@ -2005,7 +2007,7 @@ inline std::string cannot_be_inspected(const std::error_code& error) {
 
 // The reasons, each a sentence behind "NAME was not terminated: "; the first one counts, an empty text is none.
 
-// For killers that only wait or report too.
+// Returns why a holder is not offered to any killer.
 inline std::string reason_not_to_offer(const Holder& holder) {
     if (holder.state == State::connected) { return "it only has a connection on this port"; }
     if (holder.state == State::lingering) { return "its process has exited"; }
@@ -2020,7 +2022,7 @@ inline std::string reason_not_to_offer(const Holder& holder) {
     return holder.pid == Os::current_pid() ? "it is this process itself" : "";
 }
 
-// For every killer that terminates.
+// Returns why a holder is not offered to a killer that terminates.
 inline std::string reason_not_to_terminate(const Holder& holder, const ProcessInfo& process, const RuleFacts& facts) {
     const Ourselves& us = facts.us;
     const Endpoint& wanted = facts.wanted;
@@ -2067,11 +2069,13 @@ inline std::string reason_against_signals(const Holder& holder, const ProcessInf
     return cannot_be_inspected(process.error ? process.error : us.error);
 }
 
+// Returns why a process that exits or writes a core dump is not terminated; an empty text if it does neither.
 inline std::string departing_reason(const ProcessInfo& process) {
     return process.is_dumping_core ? "it is writing a core dump" : process.is_exiting ? "it is exiting" : "";
 }
 
-// For TerminateThenKill, before it kills. After the kill of its parent such a child alone would hold the socket.
+// Returns why TerminateThenKill does not kill a holder after `grace`. After the kill of its parent a child that cannot
+// be inspected would hold the socket alone.
 inline std::string reason_not_to_kill(const Holder& holder) {
     const ProcessInfo process = Os::inspect(holder.pid);
     if (process.is_dumping_core) { return departing_reason(process); }
@@ -2422,6 +2426,7 @@ inline bool AskOnTerminal::operator()(const Holder& holder) const {
 
 namespace detail {
 
+// Returns a sentence for the log and the report: the holder, what happened to it, after which time, and why.
 inline std::string fate_sentence(const Eviction& eviction) {
     const std::int64_t milliseconds = eviction.took.count() / 1000;
     const std::string took = " after " + (milliseconds < 1 ? "less than 1" : std::to_string(milliseconds)) + " ms";
@@ -2508,7 +2513,7 @@ template <class T>
 inline constexpr bool is_probe = std::is_invocable_r_v<std::vector<Holder>, T&, const Endpoint&, std::error_code&> ||
                                  std::is_invocable_r_v<std::vector<Holder>, T&, const Endpoint&>;
 
-// The form for one holder is tried first: a generic lambda for one must not get a vector.
+// True for a killer. Tries the form for one holder first: a generic lambda for one must not get a vector.
 template <class T> constexpr bool is_killer() {
     if constexpr (detected<SingleResult, T>) {
         return std::is_void_v<SingleResult<T>> || std::is_same_v<Bare<SingleResult<T>>, Fate>;
@@ -2552,7 +2557,7 @@ public:
     RecoveryAttempt(Probe& probe, Killer& killer, Log& log, Recovery& recovery, std::uint64_t begin) noexcept
         : probe_(probe), killer_(killer), log_(log), recovery_(recovery), begin_(begin) {}
 
-    // Preflight. True if holders were evicted: then the start that follows is the last one.
+    // For Preflight. Returns true if a holder was recorded, a refused one too: the next start is the last one then.
     bool evict_before_start() noexcept {
         const WithoutCancellation undisturbed;
         const Endpoint& endpoint = recovery_.endpoint;
@@ -2563,7 +2568,7 @@ public:
         return !recovery_.evictions.empty();
     }
 
-    // After a start has failed, with `text`. True: start again.
+    // After a start has failed, with `text`. Returns true if the server must be started again.
     bool recover(Failure failure, std::string text, bool was_last) noexcept {
         const WithoutCancellation undisturbed;
         recovery_.failure = std::move(text);
@@ -2584,7 +2589,7 @@ public:
         return false;
     }
 
-    // True: start again.
+    // Frees the address. Returns true if the server must be started again.
     bool run(Failure failure) {
         recovery_.obstacle = Obstacle::none;
         departing_end_ = deadline_after(departing_timeout);
@@ -2924,7 +2929,7 @@ private:
         return gone;
     }
 
-    // Why the address is in use, by holders that are left or were found after an eviction.
+    // Returns why the address is in use: by holders that are left, or by those found after an eviction.
     Obstacle obstacle_of(const std::vector<Holder>& holders) const {
         const auto any_holder = [&](auto test) { return any_of(holders, test); };
         const auto any_eviction = [&](Fate fate) {
@@ -2952,7 +2957,7 @@ private:
         return is_path(recovery_.endpoint) ? Obstacle::file_in_the_way : Obstacle::lingering_connections;
     }
 
-    // On Windows the row of a socket can go before the address is free: a test bind tells.
+    // True if the address cannot be bound yet. Windows removes the row of a socket early: a test bind tells.
     [[nodiscard]] bool is_taken() {
         return is_held() || (!Os::traits.can_ask && test_bind(recovery_.endpoint) == std::errc::address_in_use);
     }
@@ -3650,6 +3655,7 @@ inline constexpr std::uint32_t state_established = 1;
 inline constexpr std::uint32_t state_closed = 7;
 inline constexpr std::uint32_t state_listen = 10;
 
+// Returns a row from what both sources show: sock_diag and /proc/net.
 inline Socket make_linux_row(bool v6, const Address& address, std::uint32_t state, std::uint64_t inode,
                              std::uint32_t user, const Endpoint& wanted, std::uint32_t scope = 0,
                              bool v6_only = false) {
@@ -3944,7 +3950,7 @@ inline std::string Os::arguments(std::uint32_t pid, std::error_code& error) {
     return text;
 }
 
-// The start of a user map that maps all users (man 7 user_namespaces): only then no user is unmapped.
+// True if our user map maps all users (man 7 user_namespaces): only then no user is unmapped.
 inline bool maps_all_users(std::error_code& error) {
     const auto map = status_numbers(": " + read_proc(AT_FDCWD, "/proc/self/uid_map", error), "");
     return map.count == 3 && map.first[2] == UINT32_MAX;
@@ -4163,7 +4169,7 @@ template <class Request> std::error_code send_request(const Handle& netlink, con
     return ::send(netlink.descriptor(), &message, sizeof message, 0) < 0 ? system_error(errno) : std::error_code();
 }
 
-// Asks for the sockets of one family.
+// Appends the sockets of one family. Returns ETIMEDOUT if the kernel does not answer within 2 s.
 inline std::error_code dump_family(const Handle& netlink, const Endpoint& wanted, unsigned char family,
                                    std::uint32_t states, std::vector<Socket>& rows) {
     std::error_code error;
@@ -4243,7 +4249,8 @@ inline std::vector<Socket> Os::list_sockets(const Endpoint& wanted, Which which,
     return error ? std::vector<Socket>() : rows;
 }
 
-// Calls visit(inode) for each socket in a directory of descriptors. Returns an error number if one cannot be read.
+// Calls visit(inode) for each socket in a directory of descriptors. Passes over a descriptor that was closed meanwhile.
+// Returns EACCES or EPERM if a link may not be read.
 template <class Visit> int for_each_socket(const Handle& directory, Visit visit) {
     int refusal = 0;
     const int failure = for_each_number(directory, [&](const char* name) {
