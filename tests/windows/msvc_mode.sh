@@ -17,7 +17,7 @@ for target in x86_64-w64-mingw32 i686-w64-mingw32; do
     done
 done
 for source in tests/windows/real.cpp tests/windows/ask.cpp tests/unit/values.cpp tests/unit/recognition.cpp \
-    tests/unit/flow.cpp tests/unit/rules.cpp tests/unit/parsers.cpp; do
+    tests/unit/flow.cpp tests/unit/servers.cpp tests/unit/rules.cpp tests/unit/parsers.cpp; do
     compile -target x86_64-w64-mingw32 -Iinclude -isystem "$catch" -DNOMINMAX -DHOLDER_PROGRAM='""' "$source"
 done
 python3 -B tests/windows/unreachable.py include/retry_on_addr_in_use.hpp
