@@ -219,3 +219,10 @@ TEST_CASE("free_address says why the test bind was not possible") {
     const Endpoint elsewhere("203.0.113.7", 1); // TEST-NET-3, RFC 5737: no address of this machine
     CHECK(free_address(elsewhere, SystemProbe{}, ReportOnly{}, NoLog{}).error == std::errc::address_not_available);
 }
+
+TEST_CASE("a killer reports a holder that is a zombie as exited") {
+    const Helper helper({"listen=127.0.0.1:0"}, Helper::Kin::child);
+    const Holder holder = look_at(helper);
+    CHECK(evict(holder).fate == Fate::exited);
+    CHECK(waitpid(static_cast<pid_t>(holder.pid), nullptr, WNOHANG) == static_cast<pid_t>(holder.pid)); // not before
+}
