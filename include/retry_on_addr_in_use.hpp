@@ -3843,8 +3843,13 @@ inline bool Os::started_after(const Holder& holder, std::uint64_t moment) noexce
 }
 
 // struct linux_dirent64, which no header declares (man 2 getdents). readdir() costs 20 % of the walk.
-inline constexpr std::size_t entry_size_at = 16; // d_reclen
-inline constexpr std::size_t entry_name_at = 19; // d_name
+struct DirectoryEntry {
+    std::uint64_t number;
+    std::int64_t offset;
+    std::uint16_t size;
+    unsigned char type;
+    char name[1];
+};
 
 // Calls visit(name) for each number in a directory of /proc; false from it ends the walk. Returns an error number.
 template <class Visit> int for_each_number(const Handle& directory, Visit visit) {
@@ -3853,9 +3858,9 @@ template <class Visit> int for_each_number(const Handle& directory, Visit visit)
         const long size = ::syscall(SYS_getdents64, directory.descriptor(), buffer.data(), buffer.size());
         if (size <= 0) { return size < 0 ? errno : 0; }
         for (std::size_t at = 0; at < static_cast<std::size_t>(size);) {
-            const char* const name = &buffer[at + entry_name_at];
+            const char* const name = &buffer[at + offsetof(DirectoryEntry, name)];
             if (*name >= '0' && *name <= '9' && !visit(name)) { return 0; }
-            at += read_bytes<std::uint16_t>(&buffer[at + entry_size_at]);
+            at += read_bytes<std::uint16_t>(&buffer[at + offsetof(DirectoryEntry, size)]);
         }
     }
 }
@@ -4310,11 +4315,10 @@ inline int find_sockets_of(const Handle& proc, const char* name, bool threads, s
     const Handle directory =
         open_directory(proc.descriptor(), (std::string(name) + (threads ? "/task" : "/fd")).c_str());
     if (!directory) { return errno; }
-    Socket key;
+    const auto comes_before = [](const Socket& row, std::uint64_t inode) { return row.inode < inode; };
     std::vector<std::uint32_t> found;
     const int failure = for_each_socket_of(directory, threads, [&](std::uint64_t inode) {
-        key.inode = inode;
-        const auto row = std::lower_bound(rows.begin(), rows.end(), key, inode_comes_before);
+        const auto row = std::lower_bound(rows.begin(), rows.end(), inode, comes_before);
         if (row != rows.end() && row->inode == inode) {
             found.push_back(static_cast<std::uint32_t>(row - rows.begin()));
         }

@@ -157,7 +157,7 @@ TEST_CASE("without pidfd the start time is compared before each signal") {
     }
 }
 
-TEST_CASE("out of descriptors nobody is named, and nobody is touched") {
+TEST_CASE("out of descriptors no process is named, and none is terminated") {
     const std::string no_more = "1 probe_failed " + std::error_code(EMFILE, std::generic_category()).message();
     Helper holder({"listen=127.0.0.1:0"});
     for (rlim_t left = 0; left <= 7; ++left) { // without pidfd one more is open
@@ -184,6 +184,24 @@ TEST_CASE("out of descriptors nobody is named, and nobody is touched") {
         if (left == 7) { CHECK(found); }
     }
     CHECK(holder.alive());
+}
+
+TEST_CASE("out of descriptors a killer takes the address for held, and has a reason not to kill") {
+    const Helper holder({"listen=127.0.0.1:0"});
+    const Endpoint here("127.0.0.1", holder.port());
+    std::error_code error;
+    const std::vector<Holder> holders = SystemProbe{}(here, error);
+    REQUIRE(holders.size() == 1);
+    CHECK(detail::reason_not_to_kill(holders[0]).empty());
+    const std::string outcome = in_child(geteuid(), [&] {
+        const int next = dup(STDIN_FILENO);
+        close(next);
+        const rlimit limit{static_cast<rlim_t>(next), static_cast<rlim_t>(next)};
+        if (setrlimit(RLIMIT_NOFILE, &limit) != 0) { return std::string("setrlimit"); }
+        return (detail::is_held(here) ? "seen " : "unseen ") +
+               std::string(detail::is_held(here, true) ? "held " : "free ") + detail::reason_not_to_kill(holders[0]);
+    });
+    CHECK_THAT(outcome, has_text("unseen held it cannot be inspected"));
 }
 
 TEST_CASE("nonsense from a probe reaches no process") {
@@ -253,7 +271,7 @@ TEST_CASE("without a view of Unix domain sockets no file is removed") {
 }
 
 TEST_CASE(
-    "where a file system shows other numbers than it has inside, nobody is ended for a name, and nothing removed") {
+    "where a file system shows other numbers than it has inside, no process is terminated and no file is removed") {
     NEEDS_ROOT();
     NEEDS_SOCK_DIAG();
     Directory own;

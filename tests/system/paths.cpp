@@ -93,6 +93,20 @@ TEST_CASE("the holder of an abstract name with zeros at its end is named, and li
     CHECK(holder.alive());
 }
 
+TEST_CASE("another user's holder of an abstract name with zeros at its end is reported") {
+    NEEDS_ROOT();
+    NEEDS_SOCK_DIAG();
+    const Endpoint here = Endpoint::unix_stream("@addr-in-use-" + std::to_string(getpid()));
+    const Helper holder({"padded", word("listen", here)});
+    const std::string report = in_child(65534, [&] {
+        RetryOnAddrInUse retry{[] { return std::errc::address_in_use; }, SystemProbe{}, TerminateThenKill{}, NoLog{}};
+        retry.start(here);
+        return describe(retry.recovery());
+    });
+    CHECK_THAT(report, has_text("it holds " + to_string(here) + " with zeros at the end of the name"));
+    CHECK(holder.alive());
+}
+
 TEST_CASE("who holds what a link leads to is nobody's business") {
     NEEDS_SOCK_DIAG();
     const Directory own;

@@ -25,7 +25,7 @@ std::size_t files_in(const std::string& directory) {
 
 } // namespace
 
-TEST_CASE("a socket file that nobody has open is removed") {
+TEST_CASE("a socket file that no process has open is removed") {
     NEEDS_SOCK_DIAG();
     const Directory own;
     for (const Transport transport : {Transport::tcp, Transport::udp}) {
