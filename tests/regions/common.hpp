@@ -3,7 +3,7 @@
 //   HolderProcess         a process of helpers/holder.cpp: port(), pid(), alive(), exits(), end(); known by its words
 //   TcpServer             a server on a host: start(port), running(), starts
 //   terminated            the fate of a holder that does nothing against it
-//   other_hosts           hosts on which a holder is not in the way of 127.0.0.1
+//   other_hosts           hosts that do not conflict with 127.0.0.1
 //   second                of Os::now()
 //   our_user              a part of the user of our processes, as the library shows it
 //   shows_command_lines   whether the system shows those of other processes
@@ -37,6 +37,22 @@ Recovery start(TcpServer& server, const Endpoint& endpoint, Killer killer = Kill
 
 template <class Killer = TerminateThenKill> Recovery free_it(const Endpoint& endpoint, Killer killer = Killer()) {
     return free_address(endpoint, SystemProbe{}, killer, NoLog{});
+}
+
+// Starts a server that fails, though no process holds its port: once for each way to name the port.
+template <class Fail, class Check> void start_on_free_port(Fail fail, Check check) {
+    const std::uint16_t port = unused_port();
+    for (const Endpoint& wanted : {Endpoint("127.0.0.1", port), Endpoint(port), Endpoint("localhost", port)}) {
+        INFO(to_string(wanted));
+        int starts = 0;
+        RetryOnAddrInUse retry{[&] {
+                                   ++starts;
+                                   return fail();
+                               },
+                               SystemProbe{}, TerminateThenKill{}, NoLog{}};
+        check(retry, wanted, starts);
+        CHECK(free_it(wanted).obstacle == Obstacle::none);
+    }
 }
 
 #endif

@@ -24,21 +24,13 @@ TEST_CASE("what is held is seen, and what is free too") {
 
 TEST_CASE("a start that fails where the address is free failed on another one") {
     NEEDS_PROBE();
-    const std::uint16_t port = unused_port();
-    for (const Endpoint& wanted : {Endpoint("127.0.0.1", port), Endpoint(port), Endpoint("localhost", port)}) {
-        INFO(to_string(wanted));
-        int starts = 0;
-        RetryOnAddrInUse retry{[&] {
-                                   ++starts;
-                                   return std::errc::address_in_use;
-                               },
-                               SystemProbe{}, TerminateThenKill{}, NoLog{}};
+    const auto fail = [] { return std::errc::address_in_use; };
+    start_on_free_port(fail, [](auto& retry, const Endpoint& wanted, const int& starts) {
         CHECK(retry.start(wanted) == std::errc::address_in_use);
         CHECK(starts == 2);
         CHECK(retry.recovery().obstacle == Obstacle::other_address);
         CHECK_THAT(describe(retry.recovery()), has_text("The address is free: the start failed on another one."));
-        CHECK(free_it(wanted).obstacle == Obstacle::none);
-    }
+    });
 }
 
 TEST_CASE("a test bind tells whether the address is free") {
