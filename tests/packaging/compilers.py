@@ -108,7 +108,7 @@ def matrix(place):
 
 
 def macros(place):
-    """Nothing is left but the version and the guard, and nobody else's macro is changed; in any order of includes."""
+    """Nothing is left but the version and the guard, and no other macro is changed; in any order of includes."""
     standard = "".join(
         f"#include <{name}>\n"
         for name in re.findall(r"^# *include <([a-z_/.]+)>", HEADER.read_text(), re.MULTILINE)
