@@ -77,7 +77,8 @@ void wait_for_the_end() {
 
 template <class Killer, class Probe = addr_in_use::SystemProbe>
 void start(const std::string& host, int port, Killer killer, Probe probe = Probe()) {
-    static TcpServer server(host); // it listens on where the first thread has ended
+    // It listens on where the first thread has ended, and until the exit itself: a destructor would close it before.
+    static TcpServer& server = *new TcpServer(host);
     const bool is_path = host.substr(0, 5) == "unix:";
     const auto listen = [&](const addr_in_use::Endpoint& endpoint) {
         is_path ? static_cast<void>(open_path(endpoint.path())) : server.start(endpoint.port());
